@@ -1,0 +1,61 @@
+"""Entry point: gathers the verbs, turns osteon's errors into one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+import typer
+from rich.console import Console
+
+from osteon import __version__
+from osteon.errors import OsteonError, UsageError
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+VERBS = ("info",)
+"""Modules of ``osteon.cli`` in the order of the help page; each has ``register(app)``."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def build_app() -> typer.Typer:
+    """Make the command with all its verbs."""
+    app = typer.Typer(
+        name="osteon",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help="Read scans of the spine and the skeleton for tumours. Research software, not a medical device.",
+    )
+
+    @app.callback()
+    def _root(
+        version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+        verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what is done to stderr."),
+    ) -> None:
+        logging.basicConfig(
+            level=logging.INFO if verbose else logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
+        )
+
+    for verb in VERBS:
+        importlib.import_module(f"osteon.cli.{verb}").register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command; exit 0 done, 1 some inputs failed, 2 wrong usage."""
+    try:
+        build_app()()
+    except OsteonError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
+        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Cohort folders: manifest, splits, leakage, importers."""

@@ -1,0 +1,1 @@
+"""DICOM folders in, objects out; SEG and SR out."""

@@ -1,0 +1,1 @@
+"""Other people's files: NIfTI, LabelMe, COCO."""

@@ -1,0 +1,1 @@
+"""Arrays and volumes: window, resample, crop; no torch."""

@@ -1,0 +1,1 @@
+"""Slices, ensembles, boxes to lesions."""

@@ -1,0 +1,1 @@
+"""The five systems; the only place that knows all stages of one."""

@@ -1,0 +1,18 @@
+"""Shared fixtures: where the real scans are, and one thread for torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(os.environ.get("OSTEON_REAL_DATA", Path(__file__).parents[2] / "shared" / "real"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real scans; the test is skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("no real scans here: set OSTEON_REAL_DATA to their folder")
+    return REAL_DATA
