@@ -82,7 +82,7 @@ def test_worked_example():
     )
     curve = froc(found, rates=(0.0, 0.5, 1.0))
     assert [point.sensitivity.value for point in curve.points] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
-    assert [point.threshold for point in curve.points] == [0.9, 0.7, 0.5]
+    assert [point.threshold for point in curve.points] == [0.9, 0.8, 0.5]
     assert curve.false_positives.tolist() == [0, 0, 0.5, 1.0, 1.0]
     np.testing.assert_allclose(curve.sensitivity, [0, 1 / 3, 1 / 3, 1 / 3, 2 / 3])
 

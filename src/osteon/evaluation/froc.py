@@ -32,7 +32,8 @@ class FrocPoint:
 
     Attributes:
         false_positives: allowed, per unit.
-        threshold: lowest score that keeps within it; +inf where none does (nothing is called).
+        threshold: lowest score that keeps within it, of those at which the curve moves; +inf where none does (nothing
+            is called).
         sensitivity: with its interval.
     """
 
