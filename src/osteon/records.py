@@ -117,8 +117,10 @@ class Series:
         uid: SeriesInstanceUID, or a UID made from the content for a NIfTI file.
         study_uid: StudyInstanceUID.
         modality: DICOM Modality.
-        grid: geometry of the volume that ``dicom.scan.load_volume`` returns; None where no volume can be made.
+        grid: geometry of the volume that ``dicom.series.load_volume`` returns; None where no volume can be made.
         files: the instances in slice order (first = index 0 of the array), one file several frames for multi-frame.
+        frames: for multi-frame files, of each slice the index into ``files`` and the number of the frame, from 0;
+            empty where every file is one slice.
         source: "dicom" or "nifti".
         description: SeriesDescription, with line breaks removed; None if absent.
         frame_of_reference_uid: None where absent.
@@ -132,6 +134,7 @@ class Series:
     study_uid: str
     modality: str
     files: tuple[Path, ...]
+    frames: tuple[tuple[int, int], ...] = ()
     source: str = "dicom"
     grid: Grid | None = None
     description: str | None = None

@@ -1,0 +1,349 @@
+"""From single planes to stacks: which slices belong together, in which order, on which grid.
+
+Slices are sorted by their position along the plane's normal (PS3.3 C.7.6.2.1.1), never by name or InstanceNumber.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from osteon.errors import GeometryError, InputError
+from osteon.geometry import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from osteon.dicom.header import Instance
+
+ORIENTATION_TOLERANCE = 1e-3
+"""Largest difference of a direction cosine between slices of one stack, and largest deviation from orthonormal."""
+SPACING_TOLERANCE = 1e-3
+"""Largest difference of PixelSpacing in millimetres between slices of one stack."""
+SAME_PLACE_MM = 0.01
+"""Planes nearer than this along the normal are at one position."""
+GAP_TOLERANCE = 0.05
+"""Largest deviation of one slice gap, as a part of the stack's gap (and at least 0.02 mm, for rounded positions)."""
+DRIFT_TOLERANCE = 0.2
+"""Largest distance of any slice from its place on the regular grid, as a part of the gap."""
+SHEAR_TOLERANCE_PX = 0.5
+"""Sideways drift over the whole stack, in pixels, from which on a stack counts as tilted."""
+MIN_RUN = 3
+"""Fewest slices that make a stack of their own when one series holds several spacings."""
+_SPLIT_KEYS = ("EchoTime", "EffectiveEchoTime", "EchoNumbers", "ImageType", "FrameType", "DiffusionBValue", "StackID",
+    "TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber", "InversionTime", "FlipAngle",
+    "AcquisitionTime")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plane:
+    """One slice with its geometry.
+
+    Attributes:
+        instance: the frame it comes from.
+        position_mm: LPS centre of the first pixel.
+        right, down: LPS unit vectors of increasing column and row index.
+        spacing_mm: distance between columns, between rows.
+        shape: rows, columns.
+        frame_of_reference: FrameOfReferenceUID or None.
+    """
+
+    instance: Instance
+    position_mm: NDArray[np.float64]
+    right: NDArray[np.float64]
+    down: NDArray[np.float64]
+    spacing_mm: tuple[float, float]
+    shape: tuple[int, int]
+    frame_of_reference: str | None
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """LPS unit vector from slice to slice: right x down."""
+        return np.cross(self.right, self.down)
+
+    @property
+    def height_mm(self) -> float:
+        """Position along the normal."""
+        return float(self.position_mm @ self.normal)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """Slices in order, with the grid they make.
+
+    Attributes:
+        planes: sorted along the normal.
+        grid: of the volume after tilt correction; None where no volume can be made.
+        shear_px: sideways displacement from slice to slice as (columns, rows); zero unless tilted.
+        label: what tells it from the other stacks of its series, or empty.
+        problems, warnings: full sentences without the series' name.
+    """
+
+    planes: tuple[Plane, ...]
+    grid: Grid | None = None
+    shear_px: tuple[float, float] = (0.0, 0.0)
+    label: str = ""
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def plane_of(instance: Instance) -> Plane:
+    """Read the geometry of one frame.
+
+    Raises:
+        InputError: an attribute that geometry needs is missing or impossible; the message names it.
+    """
+    position = _vector(instance, "ImagePositionPatient", count=3)
+    orientation = _vector(instance, "ImageOrientationPatient", count=6)
+    spacing = _vector(instance, "PixelSpacing", count=2)
+    rows, columns = instance.whole("Rows"), instance.whole("Columns")
+    if not rows or not columns:
+        raise InputError(f"Rows x Columns is {rows} x {columns}: expected both positive; send the file again")
+    if min(spacing) <= 0:
+        raise InputError(f"PixelSpacing is {spacing.tolist()} mm: expected positive lengths; correct the file")
+    right, down = orientation[:3], orientation[3:]
+    lengths = float(np.linalg.norm(right)), float(np.linalg.norm(down))
+    if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(right @ down))) > ORIENTATION_TOLERANCE:
+        raise InputError(
+            f"ImageOrientationPatient is {orientation.tolist()}: expected two perpendicular unit vectors; correct the "
+            "file or leave it out"
+        )
+    right = right / lengths[0]
+    down = down - (down @ right) * right
+    return Plane(
+        instance=instance,
+        position_mm=position,
+        right=right,
+        down=down / np.linalg.norm(down),
+        spacing_mm=(float(spacing[1]), float(spacing[0])),
+        shape=(rows, columns),
+        frame_of_reference=instance.text("FrameOfReferenceUID"),
+    )
+
+
+def _vector(instance: Instance, keyword: str, *, count: int) -> NDArray[np.float64]:
+    numbers = instance.numbers(keyword)
+    if numbers is None:
+        raise InputError(f"{keyword} is missing; without it nothing can be placed: ask the source for complete images")
+    if len(numbers) != count:
+        raise InputError(f"{keyword} has {len(numbers)} values: expected {count}; correct the file or leave it out")
+    return np.array(numbers, dtype=np.float64)
+
+
+def group_planes(planes: Iterable[Plane]) -> list[list[Plane]]:
+    """Sort planes into groups of one matrix, spacing, orientation and frame of reference."""
+    groups: list[list[Plane]] = []
+    for plane in planes:
+        for group in groups:
+            if _belongs(plane, group[0]):
+                group.append(plane)
+                break
+        else:
+            groups.append([plane])
+    return groups
+
+
+def _belongs(plane: Plane, first: Plane) -> bool:
+    return (
+        plane.shape == first.shape
+        and plane.frame_of_reference == first.frame_of_reference
+        and bool(np.abs(np.subtract(plane.spacing_mm, first.spacing_mm)).max() <= SPACING_TOLERANCE)
+        and bool(np.abs(plane.right - first.right).max() <= ORIENTATION_TOLERANCE)
+        and bool(np.abs(plane.down - first.down).max() <= ORIENTATION_TOLERANCE)
+    )
+
+
+def build_stacks(group: Sequence[Plane]) -> list[Stack]:
+    """Make stacks from planes that share matrix, spacing and orientation."""
+    stacks = []
+    for label, planes in _split_repeats(_sorted(group)):
+        for run_label, run in _split_runs(planes):
+            stack = arrange(run)
+            stacks.append(replace(stack, label=", ".join(part for part in (label, run_label) if part)))
+    return stacks
+
+
+def _sorted(planes: Iterable[Plane]) -> list[Plane]:
+    planes = list(planes)
+    normal = planes[0].normal
+    return sorted(planes, key=lambda plane: float(plane.position_mm @ normal))
+
+
+def _heights(planes: Sequence[Plane]) -> NDArray[np.float64]:
+    normal = planes[0].normal
+    return np.array([plane.position_mm @ normal for plane in planes])
+
+
+def _repeats(planes: Sequence[Plane]) -> int:
+    """How many slices lie at the position of the one before."""
+    return int((np.diff(_heights(planes)) <= SAME_PLACE_MM).sum())
+
+
+def _split_repeats(planes: list[Plane]) -> list[tuple[str, list[Plane]]]:
+    """Split echoes, Dixon images, b-values and the like that share positions within one series.
+
+    Only where one attribute alone accounts for every repeated position; otherwise all stay together and
+    ``arrange`` reports the repeats.
+    """
+    if len(planes) < 2 or _repeats(planes) == 0:
+        return [("", planes)]
+    for keyword in _SPLIT_KEYS:
+        parts = _partition(planes, lambda plane, keyword=keyword: plane.instance.texts(keyword))  # type: ignore[misc]
+        if len(parts) > 1 and all(_repeats(part) == 0 for part in parts.values()):
+            return [(f"{keyword} {_shown(key)}", part) for key, part in parts.items()]
+    return [("", planes)]
+
+
+def _shown(key: Hashable) -> str:
+    return "\\".join(key) if isinstance(key, tuple) and key else "absent"
+
+
+def _partition(planes: Iterable[Plane], key: Callable[[Plane], Hashable]) -> dict[Hashable, list[Plane]]:
+    parts: dict[Hashable, list[Plane]] = {}
+    for plane in planes:
+        parts.setdefault(key(plane), []).append(plane)
+    return parts
+
+
+def _near(gap: float, reference: float) -> bool:
+    return abs(gap - reference) <= max(GAP_TOLERANCE * reference, 0.02)
+
+
+def _split_runs(planes: list[Plane]) -> list[tuple[str, list[Plane]]]:
+    """Split a series that holds several spacings, where it is plain which slice belongs where.
+
+    Plain means: runs of at least ``MIN_RUN`` equally spaced slices that together hold every slice once, and no gap
+    between two runs that could be slices missing from one of them.
+    """
+    gaps = np.diff(_heights(planes))
+    if len(gaps) < 2 or gaps.min() <= SAME_PLACE_MM or all(_near(gap, float(np.median(gaps))) for gap in gaps):
+        return [("", planes)]
+    runs: list[tuple[int, int]] = []
+    start = 0
+    while start < len(planes):
+        stop = start + 1
+        while stop < len(planes) and _near(gaps[stop - 1], gaps[start]):
+            stop += 1
+        if stop - start < MIN_RUN:
+            return [("", planes)]
+        runs.append((start, stop))
+        start = stop
+    for (start, stop), (following, _) in pairwise(runs):
+        before, between, after = gaps[start], gaps[stop - 1], gaps[following]
+        same = _near(before, after)
+        if (same and _is_multiple(between, before)) or _near(between, after):
+            return [("", planes)]
+    return [(f"slice spacing {gaps[start]:.2f} mm", planes[start:stop]) for start, stop in runs]
+
+
+def _is_multiple(gap: float, unit: float) -> bool:
+    return _near(gap / max(1, round(gap / unit)), unit)
+
+
+def arrange(planes: Sequence[Plane]) -> Stack:
+    """Put one stack's planes in order and make its grid, or say why there is none."""
+    ordered = tuple(_sorted(planes))
+    try:
+        step, warnings = _step(ordered)
+    except GeometryError as error:
+        return Stack(planes=ordered, problems=(str(error),))
+    first = ordered[0]
+    spacing = float(step @ first.normal)
+    shear = np.array([step @ first.right, step @ first.down]) / first.spacing_mm
+    direction = np.stack([first.right, first.down, first.normal], axis=1)
+    rows, columns = first.shape
+    grid = Grid(
+        shape=(len(ordered), rows, columns),
+        spacing_mm=(*first.spacing_mm, spacing),
+        origin_mm=(float(first.position_mm[0]), float(first.position_mm[1]), float(first.position_mm[2])),
+        direction=tuple(tuple(float(cosine) for cosine in row) for row in direction),  # type: ignore[arg-type]
+    )
+    if np.abs(shear).max() * (len(ordered) - 1) <= SHEAR_TOLERANCE_PX:
+        return Stack(planes=ordered, grid=grid, warnings=warnings)
+    angle = np.degrees(np.arctan2(np.linalg.norm(shear * first.spacing_mm), spacing))
+    tilt = (
+        f"The gantry was tilted: each slice is displaced sideways against the one before, by {angle:.1f} degrees. "
+        "The volume is resampled within the slice planes to an orthogonal grid."
+    )
+    return Stack(
+        planes=ordered,
+        grid=sheared_grid(grid, shear),
+        shear_px=(float(shear[0]), float(shear[1])),
+        warnings=(*warnings, tilt),
+    )
+
+
+def sheared_grid(grid: Grid, shear_px: NDArray[np.float64]) -> Grid:
+    """The orthogonal grid that holds every slice of a tilted stack; slice planes and spacing stay as they are."""
+    drift = np.asarray(shear_px) * (grid.shape[0] - 1)
+    before = np.ceil(np.maximum(-drift, 0) - 1e-6).astype(int)
+    after = np.ceil(np.maximum(drift, 0) - 1e-6).astype(int)
+    start = (0, -int(before[1]), -int(before[0]))
+    stop = (grid.shape[0], grid.shape[1] + int(after[1]), grid.shape[2] + int(after[0]))
+    return grid.cropped(start, stop)
+
+
+def _step(planes: tuple[Plane, ...]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """LPS vector from slice to slice.
+
+    Raises:
+        GeometryError: repeated positions, unequal gaps, slices out of line, or a lone slice of unknown thickness.
+    """
+    if len(planes) == 1:
+        return _lone_step(planes[0])
+    heights = _heights(planes)
+    gaps = np.diff(heights)
+    repeats = _repeats(planes)
+    if repeats:
+        raise GeometryError(
+            f"{repeats} of {len(planes)} slices lie at the position of another, and no single attribute tells them "
+            "apart. Send one acquisition for each series, or leave out the copies."
+        )
+    usual = float(np.median(gaps))
+    if not all(_near(gap, usual) for gap in gaps):
+        raise GeometryError(_uneven(gaps, usual))
+    count = len(planes) - 1
+    step = (planes[-1].position_mm - planes[0].position_mm) / count
+    positions = np.array([plane.position_mm for plane in planes])
+    drift = positions - (planes[0].position_mm + np.arange(count + 1)[:, None] * step)
+    sideways = np.abs(drift @ np.stack([planes[0].right, planes[0].down], axis=1)).max()
+    if np.abs(drift @ planes[0].normal).max() > DRIFT_TOLERANCE * usual:
+        raise GeometryError(
+            f"slice gaps from {gaps.min():.2f} to {gaps.max():.2f} mm drift away from a regular grid; expected uniform "
+            "spacing. Reconstruct the series with one spacing."
+        )
+    if sideways > min(planes[0].spacing_mm):
+        raise GeometryError(
+            f"slices are displaced sideways by up to {sideways:.1f} mm without a common tilt; expected one line of "
+            "positions. Send the series again, each stack as a series of its own."
+        )
+    return step, ()
+
+
+def _uneven(gaps: NDArray[np.float64], usual: float) -> str:
+    at = int(np.argmax(np.abs(gaps - usual)))
+    text = (
+        f"slice gaps from {gaps.min():.2f} to {gaps.max():.2f} mm (usually {usual:.2f} mm); expected uniform spacing. "
+    )
+    wide = [gap for gap in gaps if not _near(gap, usual)]
+    if all(gap > usual and _is_multiple(gap, usual) for gap in wide):
+        missing = sum(round(gap / usual) - 1 for gap in wide)
+        return text + f"{missing} slice(s) are missing, the first after slice {at + 1}: send the series again."
+    return text + f"The largest deviation follows slice {at + 1}. Send each stack as a series of its own."
+
+
+def _lone_step(plane: Plane) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    thickness = plane.instance.number("SliceThickness")
+    if not thickness or thickness <= 0:
+        raise GeometryError(
+            "there is one slice and no SliceThickness; its extent is unknown. Send the whole series, or slices with "
+            "SliceThickness."
+        )
+    return plane.normal * thickness, (
+        f"There is one slice only; its SliceThickness of {thickness:g} mm stands for the slice spacing.",
+    )
