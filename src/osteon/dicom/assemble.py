@@ -7,18 +7,20 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from osteon.dicom.header import frames_of, number_of_frames
-from osteon.dicom.pixels import LOSSY, layout_of, padding_of
+from osteon.dicom.pixels import LOSSY, check_fragments, layout_of, padding_of
+from osteon.dicom.planes import Plane, difference, group_planes, plane_of
 from osteon.dicom.rescale import rescale_of
-from osteon.dicom.stack import Plane, Stack, build_stacks, group_planes, plane_of
-from osteon.errors import InputError, LimitError, OsteonError
+from osteon.dicom.stack import Stack, build_stacks
+from osteon.errors import InputError, OsteonError
 from osteon.records import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from osteon.dicom.header import Instance
     from osteon.dicom.limits import Limits
+    from osteon.geometry import Grid
 
 CT_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"})
 """CT, Enhanced CT, Legacy Converted Enhanced CT Image Storage."""
@@ -50,8 +52,8 @@ def series_of(instances: Sequence[Instance], *, limits: Limits) -> tuple[list[Se
     sound: list[Instance] = []
     for instance in images:
         try:
-            if _is_plain_image(instance):
-                layout_of(instance, limits=limits)
+            if not _colour(instance):
+                check_fragments(instance, layout_of(instance, limits=limits), limits=limits)
             sound.append(instance)
         except OsteonError as error:
             failures[instance.path] = str(error)
@@ -66,10 +68,6 @@ def _image_modality(instance: Instance) -> str | None:
     return "CT" if sop_class in CT_CLASSES else "MR" if sop_class in MR_CLASSES else None
 
 
-def _is_plain_image(instance: Instance) -> bool:
-    return not _colour(instance)
-
-
 def _colour(instance: Instance) -> bool:
     samples, photometric = instance.whole("SamplesPerPixel"), instance.text("PhotometricInterpretation")
     return (samples or 1) > 1 or (photometric or "").startswith(("RGB", "YBR", "PALETTE"))
@@ -77,28 +75,41 @@ def _colour(instance: Instance) -> bool:
 
 def _object_series(objects: Sequence[Instance]) -> Series:
     """A series of anything but CT and MR images: listed, never read as a volume."""
-    first = objects[0]
     from pydicom.uid import UID
 
+    first = objects[0]
     name = UID(first.text("SOPClassUID") or "").name
+    colour = "of colour " if _colour(first) else ""
     return _record(
-        first,
-        files=tuple(instance.path for instance in objects),
+        objects,
         modality=first.text("Modality") or "OT",
-        warnings=(f"{name} is not a CT or MR image; it is listed, not read as a volume.",),
+        warnings=[f"{name} {colour}is not a CT or MR image; it is listed, not read as a volume."],
     )
 
 
-def _record(first: Instance, *, files: tuple[Path, ...], modality: str, **more: Any) -> Series:
+def _record(
+    instances: Sequence[Instance],
+    *,
+    modality: str,
+    grid: Grid | None = None,
+    frames: tuple[tuple[int, int], ...] = (),
+    problems: Iterable[str] = (),
+    warnings: Iterable[str] = (),
+) -> Series:
+    first = instances[0]
+    uid = first.text("SeriesInstanceUID") or ""
     return Series(
-        uid=first.text("SeriesInstanceUID") or "",
+        uid=uid,
         study_uid=first.text("StudyInstanceUID") or "",
         modality=modality,
-        files=files,
+        files=tuple(dict.fromkeys(instance.path for instance in instances)),
+        frames=frames,
+        grid=grid,
         description=first.text("SeriesDescription"),
         frame_of_reference_uid=first.text("FrameOfReferenceUID"),
         attributes=_attributes(first),
-        **more,
+        problems=tuple(f"Series {uid}: {problem}" for problem in problems),
+        warnings=tuple(f"Series {uid}: {warning}" for warning in warnings),
     )
 
 
@@ -147,14 +158,24 @@ def _image_series(images: Sequence[Instance], *, limits: Limits, lost: int, copi
     made = [_apart(apart, common) for apart in _aparts(images)]
     planes, unplaced = _planes(plain, limits)
     if unplaced:
-        files = tuple(dict.fromkeys(instance.path for instance, _ in unplaced))
-        reasons = tuple(f"Series {unplaced[0][0].text('SeriesInstanceUID')}: {why}" for why in dict.fromkeys(
-            why for _, why in unplaced))  # fmt: skip
-        first = unplaced[0][0]
-        made.append(_record(first, files=files, modality=_image_modality(first) or "OT", problems=reasons[:5]))
-    stacks = [stack for group in group_planes(planes) for stack in build_stacks(group)]
-    made += [_stack_series(stack, stacks, common, limits) for stack in stacks]
-    return made
+        made.append(_unplaced_series(unplaced))
+    groups = group_planes(planes)
+    if len(groups) > 1 and all(len(group) == 1 for group in groups):
+        reason = f"{len(groups)} images that differ in {difference(groups)} (a survey, or turned planes); not a volume."
+        return [*made, _apart((reason, [group[0].instance for group in groups]), common)]
+    stacks = [(stack, difference(groups)) for group in groups for stack in build_stacks(group)]
+    return made + [_stack_series(stack, told_by, len(stacks), common, limits) for stack, told_by in stacks]
+
+
+def _unplaced_series(unplaced: Sequence[tuple[Instance, str]]) -> Series:
+    """Images of which something that geometry or values need is missing."""
+    reasons = Counter(why for _, why in unplaced)
+    instances = [instance for instance, _ in unplaced]
+    return _record(
+        instances,
+        modality=_image_modality(instances[0]) or "OT",
+        problems=[f"{count} file(s): {why}" for why, count in reasons.most_common(5)],
+    )
 
 
 def _is_localizer(instance: Instance) -> bool:
@@ -174,12 +195,7 @@ def _aparts(images: Sequence[Instance]) -> list[tuple[str, list[Instance]]]:
 
 def _apart(apart: tuple[str, list[Instance]], common: Sequence[str]) -> Series:
     reason, members = apart
-    return _record(
-        members[0],
-        files=tuple(member.path for member in members),
-        modality=_image_modality(members[0]) or "OT",
-        warnings=(reason, *common),
-    )
+    return _record(members, modality=_image_modality(members[0]) or "OT", warnings=[reason, *common])
 
 
 def _planes(images: Sequence[Instance], limits: Limits) -> tuple[list[Plane], list[tuple[Instance, str]]]:
@@ -213,34 +229,31 @@ def _modality(image: Instance) -> str:
     return meant
 
 
-def _stack_series(stack: Stack, stacks: Sequence[Stack], common: Sequence[str], limits: Limits) -> Series:
-    first = stack.planes[0].instance
-    uid = first.text("SeriesInstanceUID")
-    files = tuple(dict.fromkeys(plane.instance.path for plane in stack.planes))
-    place = {path: index for index, path in enumerate(files)}
-    single = len(files) == len(stack.planes) and all(plane.instance.frame == 0 for plane in stack.planes)
+def _stack_series(stack: Stack, told_by: str, count: int, common: Sequence[str], limits: Limits) -> Series:
+    instances = [plane.instance for plane in stack.planes]
+    files = {path: index for index, path in enumerate(dict.fromkeys(instance.path for instance in instances))}
+    single = len(files) == len(instances) and all(instance.frame == 0 for instance in instances)
     problems = list(stack.problems)
     warnings = [*stack.warnings, *common, *_value_warnings(stack, limits)]
-    if len(stacks) > 1:
-        warnings.insert(0, _part(stack, stacks))
-    needed = len(stack.planes) * stack.planes[0].shape[0] * stack.planes[0].shape[1] * 2
+    if count > 1:
+        what = ", ".join(part for part in (told_by, stack.label) if part) or "no single attribute"
+        warnings.insert(
+            0, f"The series holds {count} stacks; this one, of {len(instances)} slice(s), is told apart by {what}."
+        )
+    rows, columns = stack.planes[0].shape
+    needed = len(instances) * rows * columns * 2
     if needed > limits.max_volume_bytes:
-        problems.append(f"{LimitError.__name__}: the volume asks for {needed} bytes.")
+        problems.append(
+            f"The volume asks for {needed} bytes, allowed are {limits.max_volume_bytes}; raise max_volume_bytes only "
+            "if you trust it."
+        )
     return _record(
-        first,
-        files=files,
-        modality=_image_modality(first) or "OT",
+        instances,
+        modality=_image_modality(instances[0]) or "OT",
         grid=None if problems else stack.grid,
-        frames=() if single else tuple((place[p.instance.path], p.instance.frame) for p in stack.planes),
-        problems=tuple(f"Series {uid}: {problem}" for problem in problems),
-        warnings=tuple(f"Series {uid}: {warning}" for warning in warnings),
-    )
-
-
-def _part(stack: Stack, stacks: Sequence[Stack]) -> str:
-    what = stack.label or "its orientation, matrix, spacing or frame of reference"
-    return (
-        f"The series holds {len(stacks)} stacks; this one has {len(stack.planes)} slice(s) and is told apart by {what}."
+        frames=() if single else tuple((files[instance.path], instance.frame) for instance in instances),
+        problems=problems,
+        warnings=warnings,
     )
 
 
@@ -258,6 +271,8 @@ def _value_warnings(stack: Stack, limits: Limits) -> list[str]:
     padding = padding_of(images[0], layout)
     if padding and rescale_of(images[0], modality=modality, padding=padding).padding:
         found.append(f"Voxels with PixelPaddingValue {padding[0]} hold no data and become -1024 HU (air).")
+    if len({image.text("SOPInstanceUID") for image in images}) < len({image.path for image in images}):
+        found.append("Different files carry one SOPInstanceUID; results cannot refer to single slices.")
     if layout.transfer_syntax in LOSSY or any(image.text("LossyImageCompression") == "01" for image in images):
         found.append("Lossy compression: values differ from those that were measured.")
     if images[0].header.stated_otherwise:

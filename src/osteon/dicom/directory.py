@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from osteon.dicom.walk import NotDicomError, iter_elements, iter_items, read_header
-from osteon.errors import InputError
+from osteon.dicom.walk import iter_elements, iter_items, read_header
+from osteon.errors import OsteonError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from osteon.dicom.limits import Limits
@@ -21,7 +22,7 @@ def is_dicomdir(path: Path, *, limits: Limits) -> bool:
     """Whether the file is a DICOMDIR: it has directory records."""
     try:
         header = read_header(path, wanted=frozenset({_DIRECTORY_RECORDS}), limits=limits)
-    except InputError:
+    except (OsteonError, OSError):
         return False
     return _DIRECTORY_RECORDS in header.values
 
@@ -30,35 +31,34 @@ def referenced_files(path: Path, *, limits: Limits) -> tuple[list[Path], dict[st
     """The files that a DICOMDIR lists, and those of them that cannot be had.
 
     A Referenced File ID never leads out of the DICOMDIR's own folder: its components are looked up one by one among
-    the names that are really there, letters of either case.
+    the names that are really there, letters of either case. A damaged index gives what stands before the damage.
 
     Returns:
         Existing files in the order of the index, and name -> why for the others.
-
-    Raises:
-        InputError: the index itself is damaged.
     """
-    try:
-        header = read_header(path, wanted=frozenset({_DIRECTORY_RECORDS}), limits=limits)
-    except NotDicomError as error:
-        raise InputError(f"{path.name}: {error}") from error
     files: dict[Path, None] = {}
     failures: dict[str, str] = {}
     listed: dict[Path, dict[str, Path]] = {}
-    for item in iter_items(header.values.get(_DIRECTORY_RECORDS, b""), encoding=header.encoding, limits=limits):
-        for tag, raw in iter_elements(item, encoding=header.encoding, limits=limits):
-            if tag != _REFERENCED_FILE or not raw.strip(b" \0"):
-                continue
-            parts = [part.strip(" \0") for part in raw.decode("ascii", "replace").split("\\")]
+    try:
+        for parts in _file_ids(path, limits):
             found = _look_up(path.parent, parts, listed)
             if found is None:
-                shown = "/".join(parts)[:200]
-                failures["".join(c if c.isprintable() else "?" for c in shown)] = (
-                    "listed in DICOMDIR but not there; copy the whole disc"
-                )
+                shown = "".join(c if c.isprintable() else "?" for c in "/".join(parts)[:200])
+                failures[shown] = "listed in DICOMDIR but not there; copy the whole disc"
             else:
                 files[found] = None
+    except OsteonError as error:
+        failures[path.name] = f"damaged DICOMDIR, files may be missing ({error}); give the folder instead"
     return list(files), failures
+
+
+def _file_ids(path: Path, limits: Limits) -> Iterator[list[str]]:
+    """The components of every Referenced File ID."""
+    header = read_header(path, wanted=frozenset({_DIRECTORY_RECORDS}), limits=limits)
+    for item in iter_items(header.values.get(_DIRECTORY_RECORDS, b""), encoding=header.encoding, limits=limits):
+        for tag, raw in iter_elements(item, encoding=header.encoding, limits=limits):
+            if tag == _REFERENCED_FILE and raw.strip(b" \0"):
+                yield [part.strip(" \0") for part in raw.decode("ascii", "replace").split("\\")]
 
 
 def _look_up(folder: Path, parts: list[str], listed: dict[Path, dict[str, Path]]) -> Path | None:

@@ -170,6 +170,15 @@ class Instance:
             raise InputError(f"{keyword} is {shown!r}: expected finite numbers; correct the file or leave it out")
         return found
 
+    def shown(self, keyword: str) -> str:
+        """The attribute as a person would read it, "absent" where it is."""
+        if keyword not in _DOUBLE | _UNSIGNED_LONG:
+            return self.text(keyword) or "absent"
+        try:
+            return "\\".join(f"{number:g}" for number in self.numbers(keyword) or ()) or "absent"
+        except InputError:
+            return "unreadable"
+
     def number(self, keyword: str) -> float | None:
         """The first value of a numeric attribute; None if absent or empty."""
         found = self.numbers(keyword)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 NATIVE = frozenset({IMPLICIT, "1.2.840.10008.1.2.1", BIG_ENDIAN, DEFLATED})
 LOSSY = frozenset("1.2.840.10008.1.2.4." + end for end in ("50", "51", "81", "91", "93", "203", "112"))
 """Transfer syntaxes that lose information, or may have."""
+COMPRESSED_SLACK_BYTES = 1024 * 1024
 _INTEGER_PIXELS = 0x7FE00010
+_ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +152,36 @@ def _check_length(layout: Layout, *, size: int) -> None:
         )
 
 
+def check_fragments(instance: Instance, layout: Layout, *, limits: Limits) -> None:
+    """Walk from fragment to fragment of compressed pixel data, reading only their lengths (PS3.5 A.4).
+
+    Raises:
+        InputError: the file ends inside the pixel data, or they are no fragments.
+        LimitError: far more compressed bytes than the decoded frames have, or too many fragments.
+    """
+    if not layout.encapsulated:
+        return
+    size, position = instance.header.size, layout.offset
+    if size - position > 2 * layout.frame_bytes * layout.frames + COMPRESSED_SLACK_BYTES:
+        raise LimitError(
+            f"{size - position} compressed bytes for {layout.frame_bytes * layout.frames} decoded ones; leave the file out"
+        )
+    descriptor = os.open(instance.path, os.O_RDONLY)
+    try:
+        for _ in range(limits.max_items):
+            head = read_at(descriptor, offset=position, count=8)
+            if head[:4] == _SEQUENCE_END:
+                return
+            if head[:4] != _ITEM or len(head) < 8:
+                raise InputError("compressed pixel data end early or are damaged; send the file again")
+            position += 8 + int.from_bytes(head[4:], "little")
+            if position > size:
+                raise InputError("the file ends inside its compressed pixel data; it is truncated: send it again")
+    finally:
+        os.close(descriptor)
+    raise LimitError(f"more than {limits.max_items} fragments; raise max_items only if you trust the file")
+
+
 def padding_of(instance: Instance, layout: Layout) -> tuple[int, int] | None:
     """Smallest and largest stored value that mean "no data here" (PS3.3 C.7.5.1.1.2), or None."""
     ends = []
@@ -259,7 +291,7 @@ class FrameReader:
 
     def _decode(self, frame: bytes) -> NDArray[Any]:
         from pydicom.encaps import encapsulate
-        from pydicom.pixels.decoders import get_decoder
+        from pydicom.pixels.decoders.base import get_decoder
         from pydicom.uid import UID
 
         layout = self._layout

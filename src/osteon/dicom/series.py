@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,14 +13,17 @@ import numpy as np
 from osteon.dicom.header import frames_of, read_instance
 from osteon.dicom.limits import Limits
 from osteon.dicom.pixels import FrameReader, Layout, layout_of, padding_of
+from osteon.dicom.planes import plane_of
 from osteon.dicom.rescale import Rescale, apply_rescale, rescale_of
-from osteon.dicom.stack import Stack, arrange, plane_of
+from osteon.dicom.stack import Stack, arrange
 from osteon.dicom.tilt import straighten
+from osteon.dicom.walk import PIXEL_TAGS, dataset_start, inflate
 from osteon.errors import GeometryError, InputError, LimitError, OsteonError
 from osteon.records import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from pydicom import Dataset
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
     from osteon.records import Series
 
 AIR_HU = -1024
-_INT16 = np.iinfo(np.int16)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +78,8 @@ def load_volume(series: Series, *, jobs: int | None = None, limits: Limits | Non
         )
     except OsteonError as error:
         raise type(error)(f"series {series.uid}: {error}") from error
+    except OSError as error:
+        raise InputError(f"series {series.uid}: a file cannot be read ({error.strerror}); scan again") from error
     if any(stack.shear_px):
         array = straighten(array, stack.shear_px, fill=AIR_HU if series.modality == "CT" else 0)
     return Volume(array=array, grid=series.grid, modality=series.modality, warnings=(*series.warnings, *warnings))
@@ -86,17 +91,39 @@ def load_headers(series: Series) -> list[Dataset]:
     Raises:
         InputError: a file cannot be read any more.
     """
+    if series.source != "dicom":
+        raise InputError(f"series {series.uid} comes from NIfTI, which has no DICOM headers; give the DICOM series")
+    return [_load_header(series, path) for path in series.files]
+
+
+def _load_header(series: Series, path: Path) -> Dataset:
     from pydicom import dcmread
 
+    try:
+        instance = read_instance(path, limits=Limits())  # holds the limits that pydicom does not know
+        if instance.header.deflated:
+            return _load_deflated_header(path, instance.header.pixel_offset)
+        return dcmread(path, stop_before_pixels=True, force=True)
+    except (OsteonError, OSError) as error:
+        raise InputError(f"series {series.uid}: {error}") from error
+    except Exception as error:  # pydicom raises what its parser stumbles over, RecursionError included
+        raise InputError(
+            f"series {series.uid}: a header cannot be read ({type(error).__name__}); send it again"
+        ) from error
+
+
+def _load_deflated_header(path: Path, pixel_offset: int) -> Dataset:
+    """As ``dcmread``, which would inflate the whole file however long it becomes."""
+    from pydicom.filereader import read_dataset, read_file_meta_info
+
     limits = Limits()
-    headers: list[Dataset] = []
-    for path in series.files:
-        read_instance(path, limits=limits)  # holds the limits that pydicom does not know
-        try:
-            headers.append(dcmread(path, stop_before_pixels=True, force=True))
-        except Exception as error:  # pydicom raises what its parser stumbles over, RecursionError included
-            raise InputError(f"series {series.uid}: a header cannot be read ({type(error).__name__})") from error
-    return headers
+    raw = path.read_bytes()
+    stream, _ = inflate(raw[dataset_start(raw, limits=limits) :], max_bytes=pixel_offset or limits.max_header_bytes)
+    header = read_dataset(
+        io.BytesIO(stream), is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag in PIXEL_TAGS
+    )
+    header.file_meta = read_file_meta_info(path)
+    return header
 
 
 def _plan(series: Series, limits: Limits) -> tuple[Stack, list[_Slice]]:

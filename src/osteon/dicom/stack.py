@@ -15,16 +15,14 @@ from osteon.errors import GeometryError, InputError
 from osteon.geometry import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from osteon.dicom.header import Instance
+    from osteon.dicom.planes import Plane
 
-ORIENTATION_TOLERANCE = 1e-3
-"""Largest difference of a direction cosine between slices of one stack, and largest deviation from orthonormal."""
-SPACING_TOLERANCE = 1e-3
-"""Largest difference of PixelSpacing in millimetres between slices of one stack."""
+    Part = tuple[str, list[Plane]]  # what tells it apart, and its planes in order
+
 SAME_PLACE_MM = 0.01
 """Planes nearer than this along the normal are at one position."""
 GAP_TOLERANCE = 0.05
@@ -33,43 +31,13 @@ DRIFT_TOLERANCE = 0.2
 """Largest distance of any slice from its place on the regular grid, as a part of the gap."""
 SHEAR_TOLERANCE_PX = 0.5
 """Sideways drift over the whole stack, in pixels, from which on a stack counts as tilted."""
+STATED_TILT_DEG = 0.5
+"""GantryDetectorTilt from which on it must show in the geometry."""
 MIN_RUN = 3
 """Fewest slices that make a stack of their own when one series holds several spacings."""
 _SPLIT_KEYS = ("EchoTime", "EffectiveEchoTime", "EchoNumbers", "ImageType", "FrameType", "DiffusionBValue", "StackID",
     "TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber", "InversionTime", "FlipAngle",
     "AcquisitionTime")  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plane:
-    """One slice with its geometry.
-
-    Attributes:
-        instance: the frame it comes from.
-        position_mm: LPS centre of the first pixel.
-        right, down: LPS unit vectors of increasing column and row index.
-        spacing_mm: distance between columns, between rows.
-        shape: rows, columns.
-        frame_of_reference: FrameOfReferenceUID or None.
-    """
-
-    instance: Instance
-    position_mm: NDArray[np.float64]
-    right: NDArray[np.float64]
-    down: NDArray[np.float64]
-    spacing_mm: tuple[float, float]
-    shape: tuple[int, int]
-    frame_of_reference: str | None
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        """LPS unit vector from slice to slice: right x down."""
-        return np.cross(self.right, self.down)
-
-    @property
-    def height_mm(self) -> float:
-        """Position along the normal."""
-        return float(self.position_mm @ self.normal)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,80 +60,22 @@ class Stack:
     warnings: tuple[str, ...] = field(default=())
 
 
-def plane_of(instance: Instance) -> Plane:
-    """Read the geometry of one frame.
-
-    Raises:
-        InputError: an attribute that geometry needs is missing or impossible; the message names it.
-    """
-    position = _vector(instance, "ImagePositionPatient", count=3)
-    orientation = _vector(instance, "ImageOrientationPatient", count=6)
-    spacing = _vector(instance, "PixelSpacing", count=2)
-    rows, columns = instance.whole("Rows"), instance.whole("Columns")
-    if not rows or not columns:
-        raise InputError(f"Rows x Columns is {rows} x {columns}: expected both positive; send the file again")
-    if min(spacing) <= 0:
-        raise InputError(f"PixelSpacing is {spacing.tolist()} mm: expected positive lengths; correct the file")
-    right, down = orientation[:3], orientation[3:]
-    lengths = float(np.linalg.norm(right)), float(np.linalg.norm(down))
-    if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(right @ down))) > ORIENTATION_TOLERANCE:
-        raise InputError(
-            f"ImageOrientationPatient is {orientation.tolist()}: expected two perpendicular unit vectors; correct the "
-            "file or leave it out"
-        )
-    right = right / lengths[0]
-    down = down - (down @ right) * right
-    return Plane(
-        instance=instance,
-        position_mm=position,
-        right=right,
-        down=down / np.linalg.norm(down),
-        spacing_mm=(float(spacing[1]), float(spacing[0])),
-        shape=(rows, columns),
-        frame_of_reference=instance.text("FrameOfReferenceUID"),
-    )
-
-
-def _vector(instance: Instance, keyword: str, *, count: int) -> NDArray[np.float64]:
-    numbers = instance.numbers(keyword)
-    if numbers is None:
-        raise InputError(f"{keyword} is missing; without it nothing can be placed: ask the source for complete images")
-    if len(numbers) != count:
-        raise InputError(f"{keyword} has {len(numbers)} values: expected {count}; correct the file or leave it out")
-    return np.array(numbers, dtype=np.float64)
-
-
-def group_planes(planes: Iterable[Plane]) -> list[list[Plane]]:
-    """Sort planes into groups of one matrix, spacing, orientation and frame of reference."""
-    groups: list[list[Plane]] = []
-    for plane in planes:
-        for group in groups:
-            if _belongs(plane, group[0]):
-                group.append(plane)
-                break
-        else:
-            groups.append([plane])
-    return groups
-
-
-def _belongs(plane: Plane, first: Plane) -> bool:
-    return (
-        plane.shape == first.shape
-        and plane.frame_of_reference == first.frame_of_reference
-        and bool(np.abs(np.subtract(plane.spacing_mm, first.spacing_mm)).max() <= SPACING_TOLERANCE)
-        and bool(np.abs(plane.right - first.right).max() <= ORIENTATION_TOLERANCE)
-        and bool(np.abs(plane.down - first.down).max() <= ORIENTATION_TOLERANCE)
-    )
-
-
 def build_stacks(group: Sequence[Plane]) -> list[Stack]:
-    """Make stacks from planes that share matrix, spacing and orientation."""
-    stacks = []
-    for label, planes in _split_repeats(_sorted(group)):
-        for run_label, run in _split_runs(planes):
-            stack = arrange(run)
-            stacks.append(replace(stack, label=", ".join(part for part in (label, run_label) if part)))
-    return stacks
+    """Make stacks from planes that share matrix, spacing and orientation.
+
+    A series may hold several: echoes, Dixon images or b-values at the same places, or stretches of different spacing.
+    They are split where that can be done in one way only; otherwise they stay together and have a problem.
+    """
+    planes = _sorted(group)
+    for split in (_by_attribute_at_same_places, _by_spacing, _by_attribute_if_all_regular):
+        parts = split(planes)
+        if len(parts) > 1:
+            return [
+                replace(stack, label=", ".join(part for part in (label, stack.label) if part))
+                for label, members in parts
+                for stack in build_stacks(members)
+            ]
+    return [arrange(planes)]
 
 
 def _sorted(planes: Iterable[Plane]) -> list[Plane]:
@@ -184,45 +94,55 @@ def _repeats(planes: Sequence[Plane]) -> int:
     return int((np.diff(_heights(planes)) <= SAME_PLACE_MM).sum())
 
 
-def _split_repeats(planes: list[Plane]) -> list[tuple[str, list[Plane]]]:
-    """Split echoes, Dixon images, b-values and the like that share positions within one series.
-
-    Only where one attribute alone accounts for every repeated position; otherwise all stay together and
-    ``arrange`` reports the repeats.
-    """
-    if len(planes) < 2 or _repeats(planes) == 0:
-        return [("", planes)]
+def _by_attribute_at_same_places(planes: list[Plane]) -> list[Part]:
+    """Parts that occupy the same places and differ in one attribute, which shares out the slices of every place."""
+    together = _most_at_one_place(planes)
+    if together < 2:
+        return []
     for keyword in _SPLIT_KEYS:
-        parts = _partition(planes, lambda plane, keyword=keyword: plane.instance.texts(keyword))  # type: ignore[misc]
-        if len(parts) > 1 and all(_repeats(part) == 0 for part in parts.values()):
-            return [(f"{keyword} {_shown(key)}", part) for key, part in parts.items()]
-    return [("", planes)]
+        parts = _partition(planes, keyword)
+        shares, rest = divmod(together, len(parts))
+        if len(parts) > 1 and rest == 0 and all(_most_at_one_place(part) == shares for _, part in parts):
+            return parts
+    return []
 
 
-def _shown(key: Hashable) -> str:
-    return "\\".join(key) if isinstance(key, tuple) and key else "absent"
+def _most_at_one_place(planes: Sequence[Plane]) -> int:
+    heights = _heights(planes)
+    return int((np.searchsorted(heights, heights + SAME_PLACE_MM, side="right") - np.arange(len(planes))).max())
 
 
-def _partition(planes: Iterable[Plane], key: Callable[[Plane], Hashable]) -> dict[Hashable, list[Plane]]:
-    parts: dict[Hashable, list[Plane]] = {}
+def _by_attribute_if_all_regular(planes: list[Plane]) -> list[Part]:
+    """Parts that differ in one attribute and are faultless each, out of planes that are not so together."""
+    if len(planes) < 2 * MIN_RUN or not arrange(planes).problems:
+        return []
+    for keyword in _SPLIT_KEYS:
+        parts = _partition(planes, keyword)
+        if len(parts) > 1 and all(len(part) >= MIN_RUN and not arrange(part).problems for _, part in parts):
+            return parts
+    return []
+
+
+def _partition(planes: Iterable[Plane], keyword: str) -> list[Part]:
+    parts: dict[str, list[Plane]] = {}
     for plane in planes:
-        parts.setdefault(key(plane), []).append(plane)
-    return parts
+        parts.setdefault(plane.instance.shown(keyword), []).append(plane)
+    return [(f"{keyword} {value}", part) for value, part in parts.items()]
 
 
 def _near(gap: float, reference: float) -> bool:
     return abs(gap - reference) <= max(GAP_TOLERANCE * reference, 0.02)
 
 
-def _split_runs(planes: list[Plane]) -> list[tuple[str, list[Plane]]]:
-    """Split a series that holds several spacings, where it is plain which slice belongs where.
+def _by_spacing(planes: list[Plane]) -> list[Part]:
+    """Stretches of different slice spacing, where it is plain which slice belongs where.
 
     Plain means: runs of at least ``MIN_RUN`` equally spaced slices that together hold every slice once, and no gap
     between two runs that could be slices missing from one of them.
     """
     gaps = np.diff(_heights(planes))
     if len(gaps) < 2 or gaps.min() <= SAME_PLACE_MM or all(_near(gap, float(np.median(gaps))) for gap in gaps):
-        return [("", planes)]
+        return []
     runs: list[tuple[int, int]] = []
     start = 0
     while start < len(planes):
@@ -230,14 +150,13 @@ def _split_runs(planes: list[Plane]) -> list[tuple[str, list[Plane]]]:
         while stop < len(planes) and _near(gaps[stop - 1], gaps[start]):
             stop += 1
         if stop - start < MIN_RUN:
-            return [("", planes)]
+            return []
         runs.append((start, stop))
         start = stop
     for (start, stop), (following, _) in pairwise(runs):
         before, between, after = gaps[start], gaps[stop - 1], gaps[following]
-        same = _near(before, after)
-        if (same and _is_multiple(between, before)) or _near(between, after):
-            return [("", planes)]
+        if _near(between, after) or (_near(before, after) and _is_multiple(between, before)):
+            return []
     return [(f"slice spacing {gaps[start]:.2f} mm", planes[start:stop]) for start, stop in runs]
 
 
@@ -264,7 +183,7 @@ def arrange(planes: Sequence[Plane]) -> Stack:
         direction=tuple(tuple(float(cosine) for cosine in row) for row in direction),  # type: ignore[arg-type]
     )
     if np.abs(shear).max() * (len(ordered) - 1) <= SHEAR_TOLERANCE_PX:
-        return Stack(planes=ordered, grid=grid, warnings=warnings)
+        return Stack(planes=ordered, grid=grid, warnings=(*warnings, *_stated_tilt(first)))
     angle = np.degrees(np.arctan2(np.linalg.norm(shear * first.spacing_mm), spacing))
     tilt = (
         f"The gantry was tilted: each slice is displaced sideways against the one before, by {angle:.1f} degrees. "
@@ -275,6 +194,20 @@ def arrange(planes: Sequence[Plane]) -> Stack:
         grid=sheared_grid(grid, shear),
         shear_px=(float(shear[0]), float(shear[1])),
         warnings=(*warnings, tilt),
+    )
+
+
+def _stated_tilt(plane: Plane) -> tuple[str, ...]:
+    """A tilt that GantryDetectorTilt states and the positions do not show."""
+    try:
+        tilt = plane.instance.number("GantryDetectorTilt") or 0.0
+    except InputError:
+        return ()
+    if abs(tilt) < STATED_TILT_DEG or abs(plane.normal[2]) < np.cos(np.radians(STATED_TILT_DEG)):
+        return ()
+    return (
+        f"GantryDetectorTilt is {tilt:g} degrees, but positions and orientation show no tilt; they were believed. "
+        "Check that vertebrae are not sheared.",
     )
 
 
@@ -317,7 +250,7 @@ def _step(planes: tuple[Plane, ...]) -> tuple[NDArray[np.float64], tuple[str, ..
             f"slice gaps from {gaps.min():.2f} to {gaps.max():.2f} mm drift away from a regular grid; expected uniform "
             "spacing. Reconstruct the series with one spacing."
         )
-    if sideways > min(planes[0].spacing_mm):
+    if sideways > SHEAR_TOLERANCE_PX * min(planes[0].spacing_mm):
         raise GeometryError(
             f"slices are displaced sideways by up to {sideways:.1f} mm without a common tilt; expected one line of "
             "positions. Send the series again, each stack as a series of its own."
