@@ -36,7 +36,7 @@ def _private(value: str, meaning: str) -> Concept:
     return Concept(value=value, scheme=PRIVATE_SCHEME, meaning=meaning, source="osteon")
 
 
-_SNOMED_BROWSER = "SNOMED CT international edition; not in the value sets that pydicom holds"
+_SNOMED_ONLY = "SNOMED CT, fully specified name; in no value set of PS3.16 that pydicom holds"
 
 _CERVICAL = ("14806007", "39976000", "113205007", "5329002", "36978003", "36054005", "87391001")
 _THORACIC = (
@@ -50,7 +50,7 @@ VERTEBRAE: dict[str, Concept] = {
     name: _sct(code, f"Bone structure of {_NAMED_VERTEBRAE.get(name, name)}")
     for letter, codes in (("C", _CERVICAL), ("T", _THORACIC), ("L", _LUMBAR))
     for name, code in ((f"{letter}{number}", code) for number, code in enumerate(codes, start=1))
-} | {"S1": _sct("65985001", "Bone structure of S1", _SNOMED_BROWSER)}
+} | {"S1": _sct("65985001", "Structure of first sacral vertebra", _SNOMED_ONLY)}
 """Vertebra name -> code. L6 and T13 have none and are coded as "vertebra"."""
 
 BONE = _sct("272673000", "Bone")
@@ -111,7 +111,6 @@ NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
 
 APPEARANCE = _private("appearance", "Appearance of bone lesion")
 LYTIC = _private("lytic", "Lytic bone lesion")
-FINDINGS_ABOVE_THRESHOLD = _private("findings", "Findings at or above the operating point")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
