@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.errors import InputError, UsageError
+from osteon.errors import UsageError
 from osteon.evaluation.estimate import Estimate
 from osteon.evaluation.intervals import bootstrap_estimate, draw_clusters, percentile_ends
-from osteon.evaluation.matching import FALSE, Detections
+from osteon.evaluation.matching import FALSE, Detections, units_by_patient
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -93,6 +93,7 @@ def froc(
     units: ArrayLike | None = None,
     resamples: int = 0,
     seed: int = 0,
+    level: float = 0.95,
 ) -> Froc:
     """The FROC curve, with its band by bootstrap of patients.
 
@@ -103,6 +104,7 @@ def froc(
         units: (cases,) series (or other unit) of each case, where a case is only a part of one (a slice of a series).
         resamples: number of bootstrap resamples; 0 for no interval and no band.
         seed: of the bootstrap.
+        level: confidence level of intervals and band.
 
     Raises:
         UsageError: no rate, or one that is not a finite number above or equal to 0.
@@ -110,28 +112,39 @@ def froc(
     """
     if not rates or not all(np.isfinite(rate) and rate >= 0 for rate in rates):
         raise UsageError(f"false-positive rates {rates}: expected one or more finite numbers from 0")
-    ranked = _rank(detections, _units_by_patient(detections, unit=unit, units=units))
+    ranked = _rank(detections, units_by_patient(detections, unit=unit, units=units))
     threshold, false_positives, sensitivity = _curve(ranked)
     span = max(*rates, float(false_positives[-1]), 1e-6)
-    grid = np.concatenate([[0.0], np.geomspace(min(0.05, span / 2), span, BAND_POINTS - 1)])[: None if resamples else 0]
+    grid = np.concatenate([[0.0], np.geomspace(min(0.05, span / 2), span, BAND_POINTS - 1)])
+    if not resamples or detections.patients < 2:  # one patient has no other to be drawn instead
+        grid = np.empty(0)
     drawn = _replicates(ranked, np.array([*rates, *grid]), resamples=resamples, seed=seed)
     steps = [_place(false_positives, rate) for rate in rates]
-    options = {"lesions": ranked.found.size, "patients": detections.patients, "seed": seed}
+    patients = detections.patients
+
+    def estimate(value: np.float64, replicates: NDArray[np.float64]) -> Estimate:
+        lesions = ranked.found.size
+        if not resamples:
+            return Estimate(value=float(value), n=lesions, unit="lesions", method="no interval", level=level)
+        return bootstrap_estimate(
+            float(value), replicates, n=lesions, unit="lesions", clusters=patients, seed=seed, level=level
+        )
+
     points = tuple(
         FrocPoint(
             false_positives=rate,
             threshold=float(threshold[step]),
-            sensitivity=_estimate(float(sensitivity[step]), column, **options),
+            sensitivity=estimate(sensitivity[step], drawn[row]),
         )
-        for rate, step, column in zip(rates, steps, drawn, strict=False)
+        for row, (rate, step) in enumerate(zip(rates, steps, strict=True))
     )
-    ends = np.array([percentile_ends(column) for column in drawn[len(rates) :]]).reshape(-1, 2)
+    ends = np.array([percentile_ends(column, level=level) for column in drawn[len(rates) :]]).reshape(-1, 2)
     return Froc(
         threshold=threshold,
         false_positives=false_positives,
         sensitivity=sensitivity,
         points=points,
-        cpm=_estimate(float(sensitivity[steps].mean()), drawn[: len(rates)].mean(axis=0), **options),
+        cpm=estimate(sensitivity[steps].mean(), drawn[: len(rates)].mean(axis=0)),
         band_rate=grid,
         band_low=ends[:, 0],
         band_high=ends[:, 1],
@@ -139,22 +152,6 @@ def froc(
         units=int(ranked.units.sum()),
         lesions=ranked.found.size,
     )
-
-
-def _units_by_patient(detections: Detections, *, unit: str, units: ArrayLike | None) -> NDArray[np.int64]:
-    if unit == "patient":
-        return np.ones(detections.patients, dtype=np.int64)
-    if units is None:
-        return np.bincount(detections.patient, minlength=detections.patients)
-    names, codes = np.unique(np.asarray(units), return_inverse=True)
-    codes = codes.reshape(-1)
-    if codes.size != detections.cases:
-        raise InputError(f"{codes.size} {unit} names for {detections.cases} cases: expected one a case")
-    pairs = np.unique(np.stack([codes, detections.patient]), axis=1)
-    if pairs.shape[1] != names.size:
-        both = names[pairs[0][:-1][pairs[0][1:] == pairs[0][:-1]][0]]
-        raise InputError(f"{unit} {both} holds cases of two patients; name each {unit} once")
-    return np.bincount(pairs[1], minlength=detections.patients)
 
 
 def _rank(detections: Detections, units: NDArray[np.int64]) -> _Ranked:
@@ -205,9 +202,3 @@ def _replicates(ranked: _Ranked, rates: NDArray[np.float64], *, resamples: int, 
         lesions = hit[-1]
         blocks.append(np.divide(values, lesions, out=np.full(values.shape, np.nan), where=lesions > 0))
     return np.concatenate(blocks, axis=1)
-
-
-def _estimate(value: float, replicates: NDArray[np.float64], *, lesions: int, patients: int, seed: int) -> Estimate:
-    if not replicates.size:
-        return Estimate(value=value, n=lesions, unit="lesions", method="no interval")
-    return bootstrap_estimate(value, replicates, n=lesions, unit="lesions", clusters=patients, seed=seed)

@@ -263,6 +263,34 @@ def match_cases(
     )
 
 
+def units_by_patient(
+    detections: Detections, *, unit: str = "image", units: ArrayLike | None = None
+) -> NDArray[np.int64]:
+    """How many units false positives are counted per, for each patient: (patients,).
+
+    Args:
+        detections: of the whole test set.
+        unit: "patient" counts patients; any other word names the cases, or what ``units`` gives.
+        units: (cases,) series (or other unit) of each case, where a case is only a part of one (a slice of a series).
+
+    Raises:
+        InputError: a unit that holds cases of two patients, or not one for each case.
+    """
+    if unit == "patient":
+        return np.ones(detections.patients, dtype=np.int64)
+    if units is None:
+        return np.bincount(detections.patient, minlength=detections.patients)
+    names, codes = np.unique(np.asarray(units), return_inverse=True)
+    codes = codes.reshape(-1)
+    if codes.size != detections.cases:
+        raise InputError(f"{codes.size} {unit} names for {detections.cases} cases: expected one a case")
+    pairs = np.unique(np.stack([codes, detections.patient]), axis=1)
+    if pairs.shape[1] != names.size:
+        both = names[pairs[0][:-1][pairs[0][1:] == pairs[0][:-1]][0]]
+        raise InputError(f"{unit} {both} holds cases of two patients; name each {unit} once")
+    return np.bincount(pairs[1], minlength=detections.patients)
+
+
 def detections_from_candidates(
     *, case: ArrayLike, score: ArrayLike, lesion: ArrayLike, lesions_per_case: ArrayLike, patient: ArrayLike
 ) -> Detections:

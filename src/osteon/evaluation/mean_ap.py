@@ -53,6 +53,7 @@ def mean_average_precision(
     method: str = "101-point",
     resamples: int = 0,
     seed: int = 0,
+    level: float = 0.95,
 ) -> MeanAveragePrecision:
     """AP by class and IoU, and mAP.
 
@@ -62,6 +63,7 @@ def mean_average_precision(
         method: one of ``METHODS``.
         resamples: number of bootstrap resamples; 0 for no interval.
         seed: of the bootstrap.
+        level: confidence level.
 
     Raises:
         UsageError: an interval is asked for without patients, no class at all, or an unknown method.
@@ -83,7 +85,9 @@ def mean_average_precision(
         drawn = _class_mean(_replicates(matches, patient=patient, method=method, resamples=resamples, seed=seed))
         patients = int(patient.max()) + 1
         figures = [
-            bootstrap_estimate(figure.value, values, n=figure.n, unit="lesions", clusters=patients, seed=seed)
+            bootstrap_estimate(
+                figure.value, values, n=figure.n, unit="lesions", clusters=patients, seed=seed, level=level
+            )
             for figure, values in zip(figures, [*drawn, drawn.mean(axis=0)], strict=True)
         ]
     return MeanAveragePrecision(
