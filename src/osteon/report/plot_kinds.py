@@ -37,6 +37,15 @@ def series_style(index: int) -> dict[str, Any]:
     }
 
 
+def _log_axis(axes: Any) -> None:
+    """A logarithmic x axis with plain numbers: names are never read as mathematics, so 10^2 would not be set."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def draw_curves(data: dict[str, Any], figure: Any) -> None:
     """ROC, FROC, precision-recall: lines with bands, single points, a chance diagonal."""
     figure.set_size_inches(4.4, 4.2)
@@ -44,9 +53,9 @@ def draw_curves(data: dict[str, Any], figure: Any) -> None:
     if data.get("diagonal"):
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=(0, (2, 3)))
     for index, series in enumerate(data["series"]):
-        _curve(axes, series, index=int(series.get("colour", index)), log=bool(data.get("x_log")))
+        _curve(axes, series, index=int(series.get("colour", index)))
     if data.get("x_log"):
-        axes.set_xscale("log")
+        _log_axis(axes)
     axes.set(xlabel=data["x_label"], ylabel=data["y_label"])
     if "x_limits" in data:
         axes.set_xlim(*data["x_limits"])
@@ -55,7 +64,7 @@ def draw_curves(data: dict[str, Any], figure: Any) -> None:
     axes.legend(loc="best")
 
 
-def _curve(axes: Any, series: dict[str, Any], *, index: int, log: bool) -> None:
+def _curve(axes: Any, series: dict[str, Any], *, index: int) -> None:
     style = series_style(index)
     x, y = np.asarray(series["x"], float), np.asarray(series["y"], float)
     label = series.get("label") or series["name"]
@@ -71,7 +80,8 @@ def _curve(axes: Any, series: dict[str, Any], *, index: int, log: bool) -> None:
     if "low" in series:
         low, high = np.asarray(series["low"], float), np.asarray(series["high"], float)
         step = "post" if series.get("step") else None
-        axes.fill_between(x, low, high, step=step, color=style["color"], alpha=0.14, linewidth=0)
+        along = np.asarray(series.get("band_x", x), float)
+        axes.fill_between(along, low, high, step=step, color=style["color"], alpha=0.14, linewidth=0)
 
 
 def _error_bars(axes: Any, series: dict[str, Any], *, color: str) -> None:
@@ -110,7 +120,7 @@ def draw_forest(data: dict[str, Any], figure: Any) -> None:
     figure.set_size_inches(6.4, 0.9 + 0.27 * len(rows))
     axes = figure.add_subplot()
     if data.get("x_log"):
-        axes.set_xscale("log")
+        _log_axis(axes)
     if data.get("reference") is not None:
         axes.axvline(data["reference"], color="#777777", linewidth=0.8, linestyle=(0, (2, 3)))
     left, right = _forest_limits(rows, log=bool(data.get("x_log")), reference=data.get("reference"))

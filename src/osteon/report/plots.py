@@ -3,9 +3,10 @@
 Series differ by colour (Okabe and Ito's, in an order whose lightness differs), by dash and by marker at once. Text
 stays text, so that a journal can set it in its own type. What ``Plot.data`` holds, by kind:
 
-- ``curves``: ``series`` [{``name``, ``x``, ``y``, optional ``low``, ``high`` (band), ``step`` (bool), ``style``
-  ("line" or "point"), ``label``}], ``x_label``, ``y_label``, optional ``x_limits``, ``y_limits``, ``x_log`` (bool),
-  ``diagonal`` (bool). ROC, FROC and precision-recall curves are this kind.
+- ``curves``: ``series`` [{``name``, ``x``, ``y``, optional ``label``, ``low`` and ``high`` (a band along ``band_x``, or
+  along ``x``), ``step`` (bool), ``style`` ("line" or "point"), ``x_interval`` and ``y_interval`` (of points)}],
+  ``x_label``, ``y_label``, optional ``x_limits``, ``y_limits``, ``x_log`` (bool), ``diagonal`` (bool). ROC, FROC and
+  precision-recall curves are this kind.
 - ``confusion``: ``counts`` rows x columns, ``row_names`` (ground truth), ``column_names`` (called).
 - ``forest``: ``rows`` [{``name``, ``value``, ``low``, ``high``, ``text``}], ``x_label``, optional ``reference`` and
   ``x_log``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -48,24 +49,39 @@ def cell_text(cell: str | int | float, *, digits: int) -> str:
     return number_text(cell, digits=digits) if isinstance(cell, float) else str(cell)
 
 
-def figure_cells(figure: Figure) -> tuple[str, ...]:
-    """Group, name, value, interval, n, rule, method: the columns of every figure table."""
-    estimate = figure.estimate
-    amount = f"{figure.counts} " if figure.counts else f"{estimate.n} "
-    interval = interval_text(estimate)
-    level = "" if interval == "none" else f"{100 * estimate.level:g} % "
-    return (
-        figure.group,
-        figure.name,
-        number_text(estimate.value),
-        level + interval,
-        amount + estimate.unit,
-        figure.rule,
-        estimate.method,
-    )
+def figure_table(figures: tuple[Figure, ...]) -> TableData:
+    """Figures as one table; how units were decided and which interval it is stand below, under a letter each."""
+    levels = sorted({figure.estimate.level for figure in figures})
+    heading = f"{100 * levels[0]:g} % interval" if len(levels) == 1 else "interval"
+    bases: list[str] = []
+    rows = []
+    for figure in figures:
+        estimate = figure.estimate
+        basis = "; ".join(part for part in (figure.rule, estimate.method) if part)
+        if basis not in bases:
+            bases.append(basis)
+        interval = interval_text(estimate)
+        if len(levels) > 1 and interval != "none":
+            interval = f"{100 * estimate.level:g} %: {interval}"
+        amount = figure.counts or str(estimate.n)
+        letter = _letter(bases.index(basis))
+        rows.append(
+            (figure.group, figure.name, number_text(estimate.value), interval, f"{amount} {estimate.unit}", letter)
+        )
+    note = "\n".join(f"{_letter(index)}: {basis}" for index, basis in enumerate(bases))
+    columns = ("group", "figure", "value", heading, "n", "by")
+    return _without_empty(TableData(title="", columns=columns, rows=tuple(rows), note=note))
 
 
-FIGURE_COLUMNS = ("group", "figure", "value", "interval", "n", "rule", "method")
+def _letter(index: int) -> str:
+    """0 is a, 25 is z, 26 is aa."""
+    letters = ""
+    while index >= 0:
+        letters = chr(ord("a") + index % 26) + letters
+        index = index // 26 - 1
+    return letters
+
+
 TEST_COLUMNS = ("comparison", "test", "statistic", "p", "p (Holm)", "n", "detail")
 
 
@@ -86,8 +102,7 @@ def section_tables(section: Section) -> list[TableData]:
     """Everything in a section as tables of text, empty columns left out."""
     tables = []
     if section.figures:
-        rows = tuple(figure_cells(figure) for figure in section.figures)
-        tables.append(_without_empty(TableData(title="", columns=FIGURE_COLUMNS, rows=rows)))
+        tables.append(figure_table(section.figures))
     if section.tests:
         rows = tuple(test_cells(test) for test in section.tests)
         tables.append(_without_empty(TableData(title="", columns=TEST_COLUMNS, rows=rows)))
@@ -119,10 +134,12 @@ def print_result(result: StatsResult, console: Console) -> None:
 
 
 def _print_table(data: TableData, console: Console) -> None:
-    table = Table(title=escape(data.title) or None, title_justify="left", caption=escape(data.note) or None)
+    table = Table(title=escape(data.title) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     numeric = [all(not isinstance(row[index], str) for row in data.rows) for index in range(len(data.columns))]
     for name, right in zip(data.columns, numeric, strict=True):
         table.add_column(escape(name), justify="right" if right else "left", overflow="fold")
     for row in data.rows:
         table.add_row(*(escape(cell_text(cell, digits=data.digits)) for cell in row))
     console.print(table)
+    if data.note:
+        console.print(escape(data.note), style="dim")
