@@ -125,7 +125,8 @@ class Series:
         description: SeriesDescription, with line breaks removed; None if absent.
         frame_of_reference_uid: None where absent.
         attributes: DICOM keywords -> plain values that the rest of osteon may need (ConvolutionKernel, SliceThickness,
-            KVP, Manufacturer, EchoTime ...). Never a patient's identity.
+            KVP, Manufacturer, EchoTime ...), and ``tilt_deg`` as measured if the gantry was tilted. Never a patient's
+            identity.
         problems: errors; a series with any cannot be read as a volume.
         warnings: what was noticed and handled.
     """

@@ -93,6 +93,7 @@ def _record(
     modality: str,
     grid: Grid | None = None,
     frames: tuple[tuple[int, int], ...] = (),
+    more: dict[str, Any] | None = None,
     problems: Iterable[str] = (),
     warnings: Iterable[str] = (),
 ) -> Series:
@@ -107,7 +108,7 @@ def _record(
         grid=grid,
         description=first.text("SeriesDescription"),
         frame_of_reference_uid=first.text("FrameOfReferenceUID"),
-        attributes=_attributes(first),
+        attributes={**_attributes(first), **(more or {})},
         problems=tuple(f"Series {uid}: {problem}" for problem in problems),
         warnings=tuple(f"Series {uid}: {warning}" for warning in warnings),
     )
@@ -252,6 +253,7 @@ def _stack_series(stack: Stack, told_by: str, count: int, common: Sequence[str],
         modality=_image_modality(instances[0]) or "OT",
         grid=None if problems else stack.grid,
         frames=() if single else tuple((files[instance.path], instance.frame) for instance in instances),
+        more={} if stack.tilt_deg is None else {"tilt_deg": stack.tilt_deg},
         problems=problems,
         warnings=warnings,
     )

@@ -164,7 +164,8 @@ def check_fragments(instance: Instance, layout: Layout, *, limits: Limits) -> No
     size, position = instance.header.size, layout.offset
     if size - position > 2 * layout.frame_bytes * layout.frames + COMPRESSED_SLACK_BYTES:
         raise LimitError(
-            f"{size - position} compressed bytes for {layout.frame_bytes * layout.frames} decoded ones; leave the file out"
+            f"{size - position} compressed bytes for {layout.frame_bytes * layout.frames} decoded ones; no codec needs "
+            "that: leave the file out"
         )
     descriptor = os.open(instance.path, os.O_RDONLY)
     try:

@@ -107,9 +107,8 @@ def _load_header(series: Series, path: Path) -> Dataset:
     except (OsteonError, OSError) as error:
         raise InputError(f"series {series.uid}: {error}") from error
     except Exception as error:  # pydicom raises what its parser stumbles over, RecursionError included
-        raise InputError(
-            f"series {series.uid}: a header cannot be read ({type(error).__name__}); send it again"
-        ) from error
+        reason = type(error).__name__
+        raise InputError(f"series {series.uid}: a header cannot be read ({reason}); send it again") from error
 
 
 def _load_deflated_header(path: Path, pixel_offset: int) -> Dataset:

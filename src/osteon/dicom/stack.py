@@ -48,6 +48,7 @@ class Stack:
         planes: sorted along the normal.
         grid: of the volume after tilt correction; None where no volume can be made.
         shear_px: sideways displacement from slice to slice as (columns, rows); zero unless tilted.
+        tilt_deg: angle between the line of slices and their normal; None unless tilted.
         label: what tells it from the other stacks of its series, or empty.
         problems, warnings: full sentences without the series' name.
     """
@@ -55,6 +56,7 @@ class Stack:
     planes: tuple[Plane, ...]
     grid: Grid | None = None
     shear_px: tuple[float, float] = (0.0, 0.0)
+    tilt_deg: float | None = None
     label: str = ""
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
@@ -184,7 +186,7 @@ def arrange(planes: Sequence[Plane]) -> Stack:
     )
     if np.abs(shear).max() * (len(ordered) - 1) <= SHEAR_TOLERANCE_PX:
         return Stack(planes=ordered, grid=grid, warnings=(*warnings, *_stated_tilt(first)))
-    angle = np.degrees(np.arctan2(np.linalg.norm(shear * first.spacing_mm), spacing))
+    angle = float(np.degrees(np.arctan2(np.linalg.norm(shear * first.spacing_mm), spacing)))
     tilt = (
         f"The gantry was tilted: each slice is displaced sideways against the one before, by {angle:.1f} degrees. "
         "The volume is resampled within the slice planes to an orthogonal grid."
@@ -192,6 +194,7 @@ def arrange(planes: Sequence[Plane]) -> Stack:
     return Stack(
         planes=ordered,
         grid=sheared_grid(grid, shear),
+        tilt_deg=round(angle, 2),
         shear_px=(float(shear[0]), float(shear[1])),
         warnings=(*warnings, tilt),
     )

@@ -32,6 +32,7 @@ _MODALITY_ENDINGS = {
     "CT": ("ct",),
     "MR": ("t1", "t2", "t1w", "t2w", "pdw", "flair", "stir", "dixon", "mr", "mri", "t2star", "inv2", "uni"),
 }
+_MASK_NAMES = frozenset({"msk", "mask", "seg", "dseg", "label", "labels", "probseg"})
 
 
 def read_nifti(path: Path | str, *, modality: str = "CT", max_bytes: int = MAX_BYTES) -> Volume:
@@ -259,7 +260,9 @@ def _largest_distance(one: Any, two: Any, lengths: tuple[int, ...]) -> float:
 def _guess_modality(name: str) -> str | None:
     stem = Path(name).name.lower().split(".")[0]
     parts = stem.replace("-", "_").split("_")
+    if _MASK_NAMES.intersection(parts):
+        return None
     for modality, endings in _MODALITY_ENDINGS.items():
-        if parts[-1] in endings or (parts[0] in endings and parts[-1] not in ("msk", "seg", "mask")):
+        if parts[-1] in endings or parts[0] in endings:
             return modality
     return None
