@@ -93,7 +93,7 @@ def read_header(path: Path, *, wanted: frozenset[int], limits: Limits) -> Header
     descriptor = os.open(path, os.O_RDONLY)
     try:
         size = os.fstat(descriptor).st_size
-        amount = _FIRST_READ
+        amount = min(_FIRST_READ, limits.max_header_bytes)
         while True:
             data = read_at(descriptor, offset=0, count=min(amount, size))
             try:

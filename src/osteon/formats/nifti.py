@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib
-import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.errors import GeometryError, InputError, LimitError, UsageError
+from osteon.files import whole_file
 from osteon.geometry import LPS_FROM_RAS, Grid
 from osteon.records import Series, Volume
 
@@ -118,13 +118,8 @@ def write_nifti(path: Path | str, array: NDArray[Any], grid: Grid) -> Path:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     image = _image(array, grid)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            _write_stream(image, file, compress=path.name.endswith(".gz"))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(path) as draft, draft.open("wb") as file:
+        _write_stream(image, file, compress=path.name.endswith(".gz"))
     return path
 
 
