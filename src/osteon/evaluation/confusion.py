@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from osteon.errors import InputError, UsageError
+from osteon.evaluation.agreement import weighted_kappa_error
 from osteon.evaluation.estimate import Estimate
 from osteon.evaluation.intervals import (
     RESAMPLES,
@@ -166,35 +167,10 @@ def fractions(confusion: Confusion) -> dict[str, tuple[int, int]]:
     }
 
 
-def kappa_standard_error(counts: ArrayLike) -> float:
-    """Asymptotic standard error of Cohen's kappa (Fleiss, Cohen and Everitt, Psychol Bull 1969, 72:323).
-
-    Args:
-        counts: (k, k) table of two raters (or ground truth and call).
-
-    Returns:
-        nan where kappa is not defined.
-    """
-    table = np.asarray(counts, np.float64)
-    n = table.sum()
-    if n == 0:
-        return float("nan")
-    p = table / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    observed, expected = float(np.trace(p)), float(rows @ columns)
-    if expected >= 1:
-        return float("nan")
-    value = (observed - expected) / (1 - expected)
-    agreed = float(np.sum(np.diag(p) * (1 - (rows + columns) * (1 - value)) ** 2))
-    crossed = (1 - value) ** 2 * float(np.sum((p - np.diag(np.diag(p))) * (columns[:, None] + rows[None, :]) ** 2))
-    variance = (agreed + crossed - (value - expected * (1 - value)) ** 2) / (n * (1 - expected) ** 2)
-    return float(np.sqrt(max(variance, 0.0)))
-
-
 def _kappa_estimate(confusion: Confusion, *, level: float, unit: str) -> Estimate:
     tp, fp, fn, tn = confusion.array
     value = float(kappa(confusion.array))
-    error = kappa_standard_error([[tp, fn], [fp, tn]])
+    error = weighted_kappa_error([[tp, fn], [fp, tn]], np.eye(2))
     half = normal_quantile(level) * error if error > 0 else float("nan")
     return Estimate(
         value=value,
