@@ -1,0 +1,189 @@
+"""The bone U-Net: training on crops of axial slices, and masks of whole volumes.
+
+Output channels: one logit for bone, then one a site (``config.SITES``), read only where there is bone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from osteon.imaging.slices import Window, context_step, neighbour_indices, pad_to_multiple, resize_slice
+from osteon.networks.unet import UNetConfig, build_unet
+from osteon.systems.lytic.config import SITES, BoneConfig
+from osteon.training.augment_masks import MaskAugmentation, augment_mask
+from osteon.training.dice import dice_bce_loss, dice_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from osteon.systems.lytic.cases import TrainingCase
+
+STRIDE = 16
+"""Sides of the network's input are whole multiples of this."""
+IGNORED = 255
+
+
+def build_bone_network(config: BoneConfig) -> nn.Module:
+    """The U-Net with random weights."""
+    return build_unet(
+        UNetConfig(
+            in_channels=3 if config.context_mm > 0 else 1, out_channels=1 + len(SITES), channels=config.channels,
+            strides=(2,) * (len(config.channels) - 1), residual_units=config.residual_units,
+        )
+    )  # fmt: skip
+
+
+def slice_image(
+    hu: NDArray[Any], index: int, *, spacing_mm: tuple[float, float, float], config: BoneConfig
+) -> NDArray[np.float32]:
+    """Network input (C, H, W), 0 to 1, of slice ``index`` of an axial volume (z, y, x)."""
+    window = Window(low_hu=config.window_hu[0], high_hu=config.window_hu[1])
+    step = context_step(spacing_mm[2], config.context_mm)
+    indices = neighbour_indices(index, count=hu.shape[0], step=step) if step else (index,)
+    made: dict[int, NDArray[np.float32]] = {}
+    for k in indices:
+        if k not in made:
+            made[k] = resize_slice(window.apply(hu[k]), from_mm=spacing_mm[:2], to_mm=config.pixel_mm)
+    return np.stack([made[k] for k in indices])
+
+
+def draw_sample(
+    cases: Sequence[TrainingCase], *, config: BoneConfig, generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """One augmented crop: image (C, crop, crop) and site labels (crop, crop), ``IGNORED`` + 1 classes as described.
+
+    The study's augmentations, then what differs between scanners: attenuation scale and offset, noise, blur, and a cut
+    field of view.
+    """
+    case = cases[int(generator.integers(len(cases)))]
+    index = int(generator.integers(case.hu.shape[0]))
+    image = slice_image(case.hu, index, spacing_mm=case.spacing_mm, config=config)
+    sites = resize_slice(case.sites[index], from_mm=case.spacing_mm[:2], to_mm=config.pixel_mm, nearest=True)
+    augmentation = MaskAugmentation(size=config.crop, positive=0.75, zoom_range=0.3, fill=0.0)
+    both = np.stack([sites > 0, sites]).astype(np.uint8)
+    crop, masks = augment_mask(image, both, config=augmentation, generator=generator)
+    labels = masks[1]
+    if not case.has_sites:
+        labels = np.where(masks[0] > 0, np.uint8(IGNORED), np.uint8(0))
+    return _vary(crop, labels, generator)
+
+
+def _vary(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Scanner differences and cut fields of view, all at moderate probability."""
+    gain, offset = generator.uniform(0.85, 1.2), generator.uniform(-0.04, 0.04)
+    image = np.where(image > 0, image * np.float32(gain) + np.float32(offset), image)
+    if generator.random() < 0.3:
+        sigma = float(generator.uniform(0.3, 1.0))
+        image = np.stack([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in image])
+    if generator.random() < 0.4:
+        noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(generator.uniform(0.01, 0.09))
+        image = np.where(image > 0, image + noise, image)
+    if generator.random() < 0.25:
+        low, high = sorted(generator.uniform(0, image.shape[-1], 2).astype(int))
+        axis = int(generator.integers(2))
+        if high - low > 40:
+            outside = np.ones(image.shape[1:], dtype=bool)
+            outside[(slice(low, high), slice(None)) if axis else (slice(None), slice(low, high))] = False
+            image = np.where(outside, np.float32(0), image)
+            labels = np.where(outside, np.uint8(0), labels)
+    return np.clip(image, 0, 1).astype(np.float32), labels
+
+
+def batches(
+    cases: Sequence[TrainingCase], *, config: BoneConfig
+) -> Callable[[int, np.random.Generator], Iterator[tuple[torch.Tensor, torch.Tensor]]]:
+    """One epoch's batches for ``training.loop.fit``."""
+
+    def make(epoch: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for _ in range(config.samples // config.batch):
+            drawn = [draw_sample(cases, config=config, generator=generator) for _ in range(config.batch)]
+            images, labels = zip(*drawn, strict=True)
+            yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+    return make
+
+
+def bone_loss(
+    network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], *, dice_only: bool
+) -> dict[str, torch.Tensor]:
+    """Dice (plus cross-entropy) of bone against background, and cross-entropy of the site inside bone."""
+    images, labels = batch
+    logits = network(images)
+    target = (labels > 0).float()[:, None]
+    bone = logits[:, :1]
+    parts = {"bone": dice_loss(bone, target) if dice_only else dice_bce_loss(bone, target, whole_batch=True)}
+    wanted = labels.long() - 1
+    wanted = torch.where((labels == 0) | (labels == IGNORED), torch.full_like(wanted, -100), wanted)
+    known = wanted >= 0
+    parts["site"] = F.cross_entropy(logits[:, 1:], wanted) if bool(known.any()) else logits.sum() * 0
+    return {"loss": parts["bone"] + 0.3 * parts["site"], **{name: value.detach() for name, value in parts.items()}}
+
+
+def validation_metrics(network: nn.Module, cases: Sequence[TrainingCase], *, config: BoneConfig) -> dict[str, float]:
+    """Pooled Dice over evenly spread slices at the network's pixel size, and how often the site is right."""
+    total = sum(case.hu.shape[0] for case in cases)
+    stride = max(1, total // config.validation_slices)
+    hits = sums = right = known = 0.0
+    position = 0
+    for case in cases:
+        for index in range(-position % stride, case.hu.shape[0], stride):
+            image = slice_image(case.hu, index, spacing_mm=case.spacing_mm, config=config)
+            sites = resize_slice(case.sites[index], from_mm=case.spacing_mm[:2], to_mm=config.pixel_mm, nearest=True)
+            bone, site = _predict(network, image)
+            hits += 2 * float((bone > 0.5)[sites > 0].sum())
+            sums += float((bone > 0.5).sum() + (sites > 0).sum())
+            if case.has_sites:
+                right += float((site == sites)[sites > 0].sum())
+                known += float((sites > 0).sum())
+        position += case.hu.shape[0]
+    return {"dice": hits / sums if sums else 1.0, "site_accuracy": right / known if known else 1.0}
+
+
+def _predict(network: nn.Module, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Probability of bone and number of the likeliest site, (H, W), at the network's pixel size."""
+    padded = pad_to_multiple(image, STRIDE)
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(padded)[None].to(device)).float().cpu()
+    height, width = image.shape[1:]
+    probability = logits[0, 0, :height, :width].sigmoid().numpy()
+    return probability, (logits[0, 1:, :height, :width].argmax(dim=0) + 1).to(torch.uint8).numpy()
+
+
+def bone_masks(
+    network: nn.Module,
+    hu: NDArray[Any],
+    *,
+    spacing_mm: tuple[float, float, float],
+    config: BoneConfig,
+    threshold: float = 0.5,
+    on_slice: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.uint8]:
+    """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU."""
+    depth, height, width = hu.shape
+    result = np.zeros(hu.shape, dtype=np.uint8)
+    for index in range(depth):
+        image = slice_image(hu, index, spacing_mm=spacing_mm, config=config)
+        if image.max() > 0:
+            probability, site = _predict(network, image)
+            bone = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR) > threshold
+            named = cv2.resize(site, (width, height), interpolation=cv2.INTER_NEAREST)
+            result[index] = np.where(bone, named, 0)
+        on_slice(index + 1, depth)
+    return result
+
+
+def published(config: BoneConfig) -> BoneConfig:
+    """The study's network as far as it is printed: single slices at 512 x 512, Dice loss, 100 epochs."""
+    return replace(config, context_mm=0.0, pixel_mm=1.0, dice_only=True, epochs=100, channels=(64, 128, 256, 512, 1024))

@@ -1,0 +1,141 @@
+"""Configuration of ``lytic``: one dataclass a stage; the defaults are the small models that ship with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar, get_type_hints
+
+from osteon.errors import UsageError
+
+SITES = ("vertebra", "rib", "sternum", "clavicle", "scapula", "humerus", "pelvis", "sacrum", "femur", "skull")
+"""Bone sites in the order of the bone network's site channels; site k + 1 in the masks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoneConfig:
+    """Bone U-Net.
+
+    Attributes:
+        pixel_mm: pixel size it sees.
+        window_hu: ends of its window.
+        context_mm: distance of the neighbouring slices in its other two channels; 0 for the slice alone, as published.
+        channels: features a level.
+        residual_units: per level.
+        crop: side of training crops in pixels.
+        epochs, samples: crops an epoch.
+        batch, learning_rate: of Adam.
+        dice_only: Dice loss alone, as published; else Dice plus cross-entropy.
+        validation_slices: at most so many.
+    """
+
+    pixel_mm: float = 1.5
+    window_hu: tuple[float, float] = (-200.0, 1000.0)
+    context_mm: float = 2.5
+    channels: tuple[int, ...] = (16, 32, 64, 96, 128)
+    residual_units: int = 1
+    crop: int = 192
+    epochs: int = 30
+    samples: int = 640
+    batch: int = 16
+    learning_rate: float = 2e-3
+    dice_only: bool = False
+    validation_slices: int = 160
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DetectorConfig:
+    """YOLOv5 ensemble on the Hadamard product of slice and bone mask.
+
+    Attributes:
+        size: n, s, m, l (published) or x.
+        members: networks in the ensemble, trained on different shuffles; 1 to 3.
+        pixel_mm: pixel size they see.
+        window_hu: ends of the window; the lower end also becomes the background.
+        context_mm: as for the bone network.
+        margin_mm: the bone mask is widened by so much before the product, so that lesions that broke the cortex stay.
+        crop: side of training images in pixels.
+        epochs, samples: images an epoch.
+        batch, learning_rate: of AdamW.
+        mosaic: probability of a mosaic of four.
+        min_score: boxes below are dropped before linking.
+        nms_iou, merge_iou: suppression within a network; merging between networks and directions.
+    """
+
+    size: str = "n"
+    members: int = 1
+    pixel_mm: float = 0.8
+    window_hu: tuple[float, float] = (-150.0, 650.0)
+    context_mm: float = 2.5
+    margin_mm: float = 2.5
+    crop: int = 320
+    epochs: int = 40
+    samples: int = 800
+    batch: int = 16
+    learning_rate: float = 2e-3
+    mosaic: float = 0.3
+    min_score: float = 0.02
+    nms_iou: float = 0.3
+    merge_iou: float = 0.4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LyticConfig:
+    """All of ``lytic``.
+
+    Attributes:
+        seed: of everything random.
+        validation_share: share of patients kept for validation where no validation cohort is given.
+        false_positives: false positives a scan that the operating point allows on the validation patients.
+        precision: "32-true" or "bf16-mixed", for training.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    seed: int = 0
+    validation_share: float = 0.15
+    false_positives: float = 1.0
+    precision: str = "32-true"
+    device: str = "auto"
+    bone: BoneConfig = field(default_factory=BoneConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+
+
+Config = TypeVar("Config")
+
+
+def configure(config: Config, values: dict[str, Any], *, where: str = "") -> Config:
+    """Replace values of a (nested) config dataclass from a plain dictionary, as TOML gives it.
+
+    Raises:
+        UsageError: an unknown key or a value of another type, named with what is accepted.
+    """
+    hints = get_type_hints(type(config))
+    known = {item.name for item in fields(config)}  # type: ignore[arg-type]
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{where}{key}"
+        if key not in known:
+            raise UsageError(f"config key {name!r} is unknown; accepted: {', '.join(sorted(known))}")
+        current = getattr(config, key)
+        if is_dataclass(current) and not isinstance(current, type):
+            if not isinstance(value, dict):
+                raise UsageError(f"config key {name!r}: expected a table of keys, found {value!r}")
+            changes[key] = configure(current, value, where=f"{name}.")
+        else:
+            changes[key] = _converted(value, current, name=name, hint=hints[key])
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _converted(value: Any, current: Any, *, name: str, hint: Any) -> Any:
+    if isinstance(current, bool) or isinstance(value, bool):
+        good = isinstance(current, bool) and isinstance(value, bool)
+    elif isinstance(current, tuple):
+        good = isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value)
+        value = tuple(type(current[0])(v) for v in value) if good else value
+    elif isinstance(current, float):
+        good = isinstance(value, int | float)
+        value = float(value) if good else value
+    else:
+        good = isinstance(value, type(current))
+    if not good:
+        raise UsageError(f"config key {name!r}: expected {hint}, found {value!r}")
+    return value
