@@ -262,7 +262,7 @@ def _step(planes: tuple[Plane, ...]) -> tuple[NDArray[np.float64], tuple[str, ..
 
 
 def _uneven(gaps: NDArray[np.float64], usual: float) -> str:
-    at = int(np.argmax(np.abs(gaps - usual)))
+    at = next(index for index, gap in enumerate(gaps) if not _near(gap, usual))
     text = (
         f"slice gaps from {gaps.min():.2f} to {gaps.max():.2f} mm (usually {usual:.2f} mm); expected uniform spacing. "
     )
@@ -270,7 +270,7 @@ def _uneven(gaps: NDArray[np.float64], usual: float) -> str:
     if all(gap > usual and _is_multiple(gap, usual) for gap in wide):
         missing = sum(round(gap / usual) - 1 for gap in wide)
         return text + f"{missing} slice(s) are missing, the first after slice {at + 1}: send the series again."
-    return text + f"The largest deviation follows slice {at + 1}. Send each stack as a series of its own."
+    return text + f"The first deviation follows slice {at + 1}. Send each stack as a series of its own."
 
 
 def _lone_step(plane: Plane) -> tuple[NDArray[np.float64], tuple[str, ...]]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray  # noqa: TC002
 
+_HALF_PIXEL = 0.5 + 1e-6  # a tie counts as inside, whatever the rounding of the shift
+
 
 def straighten(array: NDArray[Any], shear_px: tuple[float, float], *, fill: float) -> NDArray[Any]:
     """Move slice ``i`` by ``i x shear`` pixels, by linear interpolation within the slice.
@@ -35,16 +37,18 @@ def straighten(array: NDArray[Any], shear_px: tuple[float, float], *, fill: floa
 
 
 def _shift(plane: NDArray[np.float32], offset: float, *, length: int, axis: int, fill: float) -> NDArray[np.float32]:
-    """Place ``plane`` at a fractional ``offset`` along ``axis`` of a plane of ``length``; outside is ``fill``."""
+    """Place ``plane`` at a fractional ``offset`` along ``axis`` of a plane of ``length``.
+
+    A pixel reaches half a pixel beyond its centre; farther out is ``fill``.
+    """
     position = np.arange(length) - offset
-    nearest = np.rint(position)
-    position = np.where(np.abs(position - nearest) < 1e-4, nearest, position)
+    last = plane.shape[axis] - 1
+    inside = (position >= -_HALF_PIXEL) & (position <= last + _HALF_PIXEL)
+    position = position.clip(0, last)
     low = np.floor(position).astype(int)
     weight = (position - low).astype(np.float32)
-    last = plane.shape[axis] - 1
-    inside = (low >= 0) & (low + (weight > 0) <= last)
-    one = np.take(plane, np.clip(low, 0, last), axis=axis)
-    two = np.take(plane, np.clip(low + 1, 0, last), axis=axis)
+    one = np.take(plane, low, axis=axis)
+    two = np.take(plane, np.minimum(low + 1, last), axis=axis)
     along = (-1, 1) if axis == 0 else (1, -1)
     weight, inside = weight.reshape(along), inside.reshape(along)
     return np.where(inside, one * (1 - weight) + two * weight, np.float32(fill))
