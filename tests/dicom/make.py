@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 OBLIQUE = (0.36, 0.48, -0.8, -0.8, 0.6, 0.0)
 
 
+_COUNT = itertools.count(1)
+
+
+def _new_uid() -> str:
+    return f"1.2.826.0.1.3680043.8.498.1.{next(_COUNT)}"
+
+
 @dataclass
 class Scheme:
     """What a series shall be; every test changes what it needs.
@@ -45,9 +53,9 @@ class Scheme:
     bits_stored: int = 16
     signed: bool = True
     syntax: str = ExplicitVRLittleEndian
-    study_uid: str = field(default_factory=generate_uid)
-    series_uid: str = field(default_factory=generate_uid)
-    frame_of_reference: str = field(default_factory=generate_uid)
+    study_uid: str = field(default_factory=_new_uid)
+    series_uid: str = field(default_factory=_new_uid)
+    frame_of_reference: str = field(default_factory=_new_uid)
 
 
 def stored_values(shape: tuple[int, int, int] = (5, 12, 10), *, seed: int = 0, top: int = 3000) -> NDArray[np.int16]:
@@ -63,11 +71,14 @@ def positions_mm(scheme: Scheme, count: int) -> NDArray[np.float64]:
     return np.asarray(scheme.origin_mm) + np.arange(count)[:, None] * np.asarray(step)
 
 
-def new_dataset(scheme: Scheme, *, sop_class: str) -> FileDataset:
-    """An empty instance with its identity; a name and an ID that must never be shown."""
+def new_dataset(scheme: Scheme, *, sop_class: str, key: object = 0) -> FileDataset:
+    """An empty instance with its identity; a name and an ID that must never be shown.
+
+    Its SOPInstanceUID is made from the series' UID and ``key``.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
-    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[scheme.series_uid, str(key)])
     meta.TransferSyntaxUID = scheme.syntax
     syntax = meta.TransferSyntaxUID
     ds = FileDataset(
@@ -107,7 +118,7 @@ def describe_pixels(ds: Dataset, scheme: Scheme, plane: NDArray[Any]) -> None:
 
 def make_slice(scheme: Scheme, plane: NDArray[Any], position_mm: NDArray[np.float64]) -> FileDataset:
     """One classic CT or MR image."""
-    ds = new_dataset(scheme, sop_class=CTImageStorage if scheme.modality == "CT" else MRImageStorage)
+    ds = new_dataset(scheme, sop_class=CTImageStorage if scheme.modality == "CT" else MRImageStorage, key=position_mm)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.ImagePositionPatient = [f"{value:.6f}" for value in position_mm]
     ds.ImageOrientationPatient = list(scheme.orientation)

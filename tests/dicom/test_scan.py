@@ -228,13 +228,15 @@ def _sample(folder: Path, kind: str) -> Path:
     folder.mkdir()
     values = stored_values((1, 9, 8))
     if kind == "enhanced":
-        return write_enhanced(folder / "f.dcm", stored_values((3, 9, 8)))
+        fixed = Scheme(study_uid="1.2.1", series_uid="1.2.2", frame_of_reference="1.2.3")
+        return write_enhanced(folder / "f.dcm", stored_values((3, 9, 8)), fixed)
     packed: dict[str, Callable[[int, pydicom.FileDataset], object]] = {
         "plain": lambda _, ds: None,
         "rle": lambda _, ds: ds.compress(RLELossless),
         "jpegls": lambda _, ds: ds.compress(JPEGLSLossless),
     }
-    scheme = Scheme(syntax="1.2.840.10008.1.2.1.99") if kind == "deflated" else Scheme()
+    syntax = "1.2.840.10008.1.2.1.99" if kind == "deflated" else "1.2.840.10008.1.2.1"
+    scheme = Scheme(study_uid="1.2.1", series_uid="1.2.2", frame_of_reference="1.2.3", syntax=syntax)
     return write_series(folder, values, scheme, change=packed.get(kind, packed["plain"]))[0]
 
 

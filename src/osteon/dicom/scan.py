@@ -107,7 +107,7 @@ def _read_all(source: Source, *, limits: Limits, jobs: int) -> tuple[list[Instan
     failures: dict[str, str] = {}
     ignored = 0
     for file, result in zip(files, found, strict=True):
-        if isinstance(result, NotDicomError) and not file.name.lower().endswith(_DICOM_SUFFIXES):
+        if isinstance(result, NotDicomError) and not source.name_of(file).lower().endswith(_DICOM_SUFFIXES):
             ignored += 1
         elif isinstance(result, OsteonError):
             failures[source.name_of(file)] = str(result)

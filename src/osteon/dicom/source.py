@@ -8,6 +8,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1024 * 1024
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MEMBER_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError)
+"""What ``zipfile`` raises on damaged and encrypted members."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +114,7 @@ def _is_zip(path: Path) -> bool:
 def _extract(path: Path, folder: Path, limits: Limits) -> Source:
     names: dict[Path, str] = {}
     failures: dict[str, str] = {}
+    taken: set[str] = set()
     left = limits.max_unpacked_bytes
     try:
         with zipfile.ZipFile(path) as archive:
@@ -118,10 +123,13 @@ def _extract(path: Path, folder: Path, limits: Limits) -> Source:
             for number, member in enumerate(members):
                 target = folder / f"{number:06d}{_suffix(member.filename)}"
                 shown = _shown(member.filename)
+                if shown in taken:
+                    shown = f"{shown} (member {number})"
+                taken.add(shown)
                 try:
                     left -= _extract_member(archive, member, target, left=left)
                     names[target] = shown
-                except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+                except _MEMBER_ERRORS as error:
                     target.unlink(missing_ok=True)
                     failures[shown] = f"cannot be unpacked ({error}); pack the archive again"
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, OverflowError) as error:
@@ -152,6 +160,8 @@ def _check_archive(path: Path, members: list[zipfile.ZipInfo], folder: Path, lim
 
 def _extract_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, *, left: int) -> int:
     """Inflate one member, never more than it states nor than is left."""
+    if member.compress_type not in _METHODS:
+        raise NotImplementedError(f"compression method {member.compress_type}, expected deflate or none")
     written = 0
     allowed = min(member.file_size, left)
     with archive.open(member) as stream, target.open("xb") as file:
