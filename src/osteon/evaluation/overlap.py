@@ -109,7 +109,14 @@ def _ratio(name: str, both_empty: float) -> Callable[[NDArray[np.float64]], NDAr
 
 
 def pooled_estimate(
-    counts: OverlapCounts, name: str, *, patients: ArrayLike, resamples: int = 2000, seed: int = 0, unit: str = "cases"
+    counts: OverlapCounts,
+    name: str,
+    *,
+    patients: ArrayLike,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    unit: str = "cases",
 ) -> Estimate:
     """A measure of all pixels put together, with a bootstrap interval by patient.
 
@@ -119,14 +126,21 @@ def pooled_estimate(
         patients: (n,) name of each row's patient.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        level: confidence level.
         unit: what a row is.
     """
     table = np.stack([counts.both, counts.missed, counts.extra], axis=-1)
-    return bootstrap_totals(_ratio(name, NAN), table, patients, unit=unit, resamples=resamples, seed=seed)
+    return bootstrap_totals(_ratio(name, NAN), table, patients, unit=unit, resamples=resamples, seed=seed, level=level)
 
 
 def mean_estimate(
-    values: ArrayLike, *, patients: ArrayLike, resamples: int = 2000, seed: int = 0, unit: str = "cases"
+    values: ArrayLike,
+    *,
+    patients: ArrayLike,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    unit: str = "cases",
 ) -> Estimate:
     """Mean of what is defined (not nan), with a bootstrap interval by patient.
 
@@ -135,6 +149,7 @@ def mean_estimate(
         patients: (n,) name of each row's patient.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        level: confidence level.
         unit: what a row is.
 
     Returns:
@@ -143,10 +158,10 @@ def mean_estimate(
     figures, names = np.asarray(values, dtype=np.float64).reshape(-1), np.asarray(patients).reshape(-1)
     defined = ~np.isnan(figures)
     if not defined.any():
-        return Estimate(value=NAN, n=0, unit=unit, method="not defined for any of them")
+        return Estimate(value=NAN, n=0, unit=unit, method="not defined for any of them", level=level)
     table = np.stack([figures[defined], np.ones(int(defined.sum()))], axis=-1)
 
     def mean(totals: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(totals[..., 0] / totals[..., 1])
 
-    return bootstrap_totals(mean, table, names[defined], unit=unit, resamples=resamples, seed=seed)
+    return bootstrap_totals(mean, table, names[defined], unit=unit, resamples=resamples, seed=seed, level=level)

@@ -26,11 +26,16 @@ def _finite(text: str) -> float:
     return value
 
 
-def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
+def read_json(path: Path, *, max_bytes: int = MAX_BYTES, finite: bool = True) -> Any:
     """Read one JSON document.
 
+    Args:
+        path: the file.
+        max_bytes: longest that is read.
+        finite: refuse NaN and infinity; otherwise the caller says where they stand.
+
     Raises:
-        InputError: missing, not UTF-8, not JSON, nested too deeply, or holding NaN or infinity.
+        InputError: missing, not UTF-8, not JSON, nested too deeply, or holding NaN or infinity where refused.
         LimitError: longer than ``max_bytes``.
     """
     try:
@@ -38,6 +43,8 @@ def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
         if size > max_bytes:
             raise LimitError(f"{path.name}: {size} bytes of JSON; at most {max_bytes} are read")
         text = path.read_text(encoding="utf-8")
+        if not finite:
+            return json.loads(text)
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror}); check the path") from error
