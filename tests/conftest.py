@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Small networks on many threads, beside other work, are ten times slower than on one; set before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REAL_DATA = Path(os.environ.get("OSTEON_REAL_DATA", Path(__file__).parents[2] / "shared" / "real"))
 
 

@@ -298,9 +298,11 @@ def suppress(
     scores, classes = (decoded[:, 5:] * decoded[:, 4:5]).max(dim=1)
     kept = scores >= confidence
     scores, classes = scores[kept], classes[kept]
-    boxes = clip_boxes_to_image(box_convert(decoded[kept, :4], "cxcywh", "xyxy"), shape)
+    boxes = box_convert(decoded[kept, :4], "cxcywh", "xyxy")
     order = batched_nms(boxes, scores, classes, iou)[:max_detections]
-    return Detections(boxes_xyxy=boxes[order], scores=scores[order], classes=classes[order])
+    inside = clip_boxes_to_image(boxes[order], shape)  # only now: cut boxes would overlap otherwise
+    seen = (inside[:, 2:] > inside[:, :2]).all(dim=1)
+    return Detections(boxes_xyxy=inside[seen], scores=scores[order][seen], classes=classes[order][seen])
 
 
 @torch.inference_mode()

@@ -125,17 +125,17 @@ def assign(targets: Tensor, *, cells: tuple[int, int], stride: int, anchors: Ten
     fit = size[None] / anchors[:, None].clamp_min(EPSILON)  # (A, N, 2)
     anchor, which = (torch.maximum(fit, 1 / fit.clamp_min(EPSILON)).amax(dim=2) < ratio).nonzero(as_tuple=True)
     centre, size = centre[which], size[which]
-    home = centre.floor()
-    part = centre - home
     limit = torch.tensor((columns, rows), device=targets.device)
-    before = (part < 0.5) & (home >= 1)  # (M, xy): the left or upper neighbour exists and is close
-    after = (part > 0.5) & (home < limit - 1)
+    rest = limit - centre  # the way to the far edge
+    before = (centre % 1 < 0.5) & (centre > 1)  # (M, xy): the left or upper neighbour exists and is close
+    after = (rest % 1 < 0.5) & (rest > 1)
     everywhere = torch.ones_like(before[:, 0])
     chosen = torch.stack((everywhere, before[:, 0], before[:, 1], after[:, 0], after[:, 1]))  # (5, M)
     steps = torch.tensor(((0, 0), (-1, 0), (0, -1), (1, 0), (0, 1)), device=targets.device)
     step, item = chosen.nonzero(as_tuple=True)
-    # a centre on the far edge of the image would fall into a cell that is not there
-    cell = torch.minimum((home[item] + steps[step]).long().clamp_min(0), limit - 1)
+    # Half a step, as published: a centre on the very edge between two cells counts twice for the cell after it.
+    cell = (centre[item] + 0.5 * steps[step]).floor().long()
+    cell = torch.minimum(cell.clamp_min(0), limit - 1)  # a centre on the far edge of the image
     which, anchor = which[item], anchor[item]
     return Assignment(
         image=targets[which, 0].long(),
