@@ -9,7 +9,7 @@ import importlib
 
 import typer
 
-VERBS: tuple[str, ...] = ("classify", "detection", "segmentation", "published")
+VERBS: tuple[str, ...] = ("classify", "compare", "detection", "segmentation", "published")
 """Modules of ``osteon.cli.stats`` in the order of the help page; each has ``register(app)``."""
 
 

@@ -62,8 +62,8 @@ def study_sections(title: str, source: str, claims: tuple[Claim, ...], *, slips:
     wrong = [claim for claim in claims if claim.follows is False]
     unknown = sum(claim.follows is None for claim in claims)
     note = (
-        f"{source}. {len(claims)} figures: {len(claims) - len(wrong) - unknown} follow from the counts, {len(wrong)} do "
-        f"not, {unknown} stay open because the counts they need were not printed."
+        f"{source}. {len(claims)} figures: {len(claims) - len(wrong) - unknown} follow from the counts, "
+        f"{len(wrong)} do not, {unknown} stay open because the counts they need were not printed."
     )
     tables = [TableData(title="Does not follow", columns=COLUMNS, rows=_rows(wrong))] if wrong else []
     if not slips:
@@ -72,4 +72,7 @@ def study_sections(title: str, source: str, claims: tuple[Claim, ...], *, slips:
 
 
 def _rows(claims: Sequence[Claim]) -> tuple[tuple[str, ...], ...]:
-    return tuple((one.where, one.item, one.printed, one.recomputed, MARKS[one.follows], one.how) for one in claims)
+    return tuple(
+        (one.where, one.item, one.printed, one.recomputed, MARKS[one.follows], one.how)  # the order of COLUMNS
+        for one in claims
+    )

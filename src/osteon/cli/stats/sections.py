@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.evaluation import calibration, confusion, predictive, roc, roc_bootstrap
+from osteon.evaluation.intervals import proportion
 from osteon.report.result import Figure, Plot, Section
 from osteon.report.stats_text import interval_text, number_text
 
@@ -271,23 +272,31 @@ def subgroup_section(sample: Sample, groups: NDArray[Any], *, column: str, optio
 
 
 def _subgroup_figures(part: Sample, *, group: str, options: Options, rule: str) -> list[Figure]:
-    figures = []
-    if part.called is not None:
-        counts = confusion.confusion_of(part.truth, part.called)
-        fractions = confusion.fractions(counts)
-        if part.clustered:
-            found = confusion.clustered_figures(
-                part.truth, part.called, part.patient, unit=part.unit, **options.bootstrap
-            )
-        else:
-            found = confusion.confusion_figures(
-                counts, interval=options.interval, level=options.level, unit=part.unit, resamples=100
-            )
-        for name in ("sensitivity", "specificity", "accuracy"):
-            successes, n = fractions[name]
-            figures.append(Figure(name=name, estimate=found[name], counts=f"{successes}/{n}", rule=rule, group=group))
+    """Shares, and the AUC with the interval that fits: DeLong's, or Obuchowski's where patients have several units."""
+    shares = called_figures(part, group=group, options=options, rule=rule) if part.called is not None else []
     areas = auc_figures(part, options=options, group=group)
-    return figures + areas[: 2 if part.clustered else 1][-1:]
+    return shares + areas[: 2 if part.clustered else 1][-1:]
+
+
+def called_figures(sample: Sample, *, group: str, options: Options, rule: str) -> list[Figure]:
+    """Sensitivity, specificity and accuracy of called units, by patient bootstrap where patients have several."""
+    if sample.called is None:
+        return []
+    counts = confusion.confusion_of(sample.truth, sample.called)
+    shares = {name: confusion.fractions(counts)[name] for name in ("sensitivity", "specificity", "accuracy")}
+    if sample.clustered:
+        found = confusion.clustered_figures(
+            sample.truth, sample.called, sample.patient, unit=sample.unit, **options.bootstrap
+        )
+    else:
+        found = {
+            name: proportion(*pair, unit=sample.unit, interval=options.interval, level=options.level)
+            for name, pair in shares.items()
+        }
+    return [
+        Figure(name=name, estimate=found[name], counts=f"{pair[0]}/{pair[1]}", rule=rule, group=group)
+        for name, pair in shares.items()
+    ]
 
 
 def forest_plot(rows: list[Figure], *, title: str, x_label: str, options: Options, **extra: Any) -> Plot:
