@@ -56,7 +56,7 @@ def read_nifti(path: Path | str, *, modality: str = "CT", max_bytes: int = MAX_B
     image = _open(path, max_bytes=max_bytes)
     grid, warnings = _grid(image, path.name)
     _check_values(image.header, path.name, max_bytes)
-    slope, intercept = _scaling(image.header, path.name)
+    slope, intercept = _scaling(image.dataobj, path.name)
     try:
         stored = np.asarray(image.dataobj.get_unscaled())
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -186,9 +186,9 @@ def _check_values(header: Any, name: str, max_bytes: int) -> None:
         raise LimitError(f"{name}: {needed} bytes once read, allowed are {max_bytes}; allow more to read it")
 
 
-def _scaling(header: Any, name: str) -> tuple[float, float]:
-    slope, intercept = header.get_slope_inter()
-    slope, intercept = 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
+def _scaling(stored: Any, name: str) -> tuple[float, float]:
+    """scl_slope and scl_inter; nibabel keeps them with the data and empties them in the header."""
+    slope, intercept = float(stored.slope), float(stored.inter)
     if not (np.isfinite(slope) and np.isfinite(intercept)):
         raise InputError(f"{name}: scl_slope {slope} and scl_inter {intercept}: expected finite numbers; correct it")
     return slope, intercept
