@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import json
 import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +20,6 @@ from osteon.training.loop import FitResult, Progress, fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 STEPS = 4
 CONFIG = LoopConfig(
@@ -113,6 +116,24 @@ def test_killed_and_resumed_run_ends_with_the_same_bits(
         ours, theirs = load_file(getattr(parts, name)), load_file(getattr(whole, name))
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_process_killed_outright_leaves_a_run_to_resume(tmp_path: Path, undisturbed: tuple[Path, FitResult]) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; from tests.training import test_loop as t\n"
+        "def die(event):\n"
+        "    if (event.epoch, event.step, event.metrics is None) == (3, 2, True):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "t._fit(Path(sys.argv[1]), on_progress=die)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")], cwd=Path(__file__).parents[2], check=False
+    )
+    assert process.returncode == -signal.SIGKILL
+    result, _ = _fit(tmp_path / "run", resume=True)
+    assert _timeless(result.history) == _timeless(undisturbed[1].history)
+    ours, theirs = load_file(result.last), load_file(undisturbed[1].last)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
 def test_kill_while_a_checkpoint_is_written(
