@@ -15,8 +15,8 @@ Network = TypeVar("Network", bound=nn.Module)
 def fuse(model: Network) -> Network:
     """Copy ``model`` in evaluation mode with each convolution and its batch norm as one convolution.
 
-    Understands the blocks of ``networks.yolov5`` (``conv``, ``bn``) and of MONAI's U-Net (``conv``, ``adn.N``). Other
-    modules stay as they are. Outputs agree with the original's to rounding.
+    Understands the blocks of ``networks.yolov5`` (``conv``, ``bn``) and those of ``networks.unet`` and of MONAI
+    (``conv``, ``adn.N``). Other modules stay as they are. Outputs agree with the original's to rounding.
     """
     fused = copy.deepcopy(model).eval()
     for block in fused.modules():

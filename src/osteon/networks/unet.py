@@ -1,19 +1,19 @@
-"""Residual 2-D U-Net, as MONAI builds it.
+"""Residual 2-D U-Net, the same network as MONAI's ``UNet``.
 
 Ronneberger et al., MICCAI 2015 (arXiv:1505.04597); residual units after Kerfoot et al., STACOM 2018
-(doi:10.1007/978-3-030-12029-0_40).
+(doi:10.1007/978-3-030-12029-0_40). Tensors have MONAI's names, so that weights pass both ways; the network is written
+out here because importing any part of MONAI takes 3 s, more than reading a small scan.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
 
 from osteon.errors import UsageError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 NORMS = ("batch", "instance")
 ACTIVATIONS = ("relu", "prelu")
@@ -69,16 +69,99 @@ def build_unet(config: UNetConfig) -> nn.Module:
 
     H and W are multiples of ``config.multiple``. Seed torch before for the same starting weights.
     """
-    from monai.networks.nets.unet import UNet  # importing any part of MONAI takes seconds, so not before it is needed
+    return UNet(config)
 
-    network: nn.Module = UNet(
-        spatial_dims=2,
-        in_channels=config.in_channels,
-        out_channels=config.out_channels,
-        channels=config.channels,
-        strides=config.strides,
-        num_res_units=config.residual_units,
-        norm=config.norm,
-        act=("relu", {"inplace": True}) if config.activation == "relu" else "prelu",
-    )
-    return network
+
+class UNet(nn.Module):
+    """Levels within levels: each goes down, through the next one, and up again beside what it put in."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = _level(config, 0, config.in_channels, config.out_channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, in_channels, H, W) to (B, out_channels, H, W)."""
+        logits: Tensor = self.model(images)
+        return logits
+
+
+def _level(config: UNetConfig, depth: int, c_in: int, c_out: int) -> nn.Module:
+    """One level and all below it: (B, c_in, h, w) to (B, c_out, h, w)."""
+    width, stride = config.channels[depth], config.strides[depth]
+    if depth + 2 < len(config.channels):
+        below, c_below = _level(config, depth + 1, width, width), width
+    else:
+        c_below = config.channels[depth + 1]
+        below = _down(config, width, c_below, 1)
+    down = _down(config, c_in, width, stride)  # (B, width, h / stride, w / stride)
+    up = _up(config, width + c_below, c_out, stride, top=depth == 0)
+    return nn.Sequential(down, Skip(below), up)
+
+
+def _down(config: UNetConfig, c_in: int, c_out: int, stride: int) -> nn.Module:
+    if config.residual_units == 0:
+        return _convolution(config, c_in, c_out, stride)
+    return Residual(config, c_in, c_out, stride=stride, units=config.residual_units)
+
+
+def _up(config: UNetConfig, c_in: int, c_out: int, stride: int, *, top: bool) -> nn.Module:
+    """The topmost level ends without norm and activation, as logits."""
+    plain = config.residual_units == 0
+    larger = nn.ConvTranspose2d(c_in, c_out, 3, stride, padding=1, output_padding=stride - 1)
+    block = _block(config, larger, c_out, bare=top and plain)
+    if plain:
+        return block
+    return nn.Sequential(block, Residual(config, c_out, c_out, stride=1, units=1, bare=top))
+
+
+class Skip(nn.Module):
+    """Puts what goes into a module beside what comes out."""
+
+    def __init__(self, submodule: nn.Module) -> None:
+        super().__init__()
+        self.submodule = submodule
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, C + channels of the answer, h, w)."""
+        return torch.cat((x, self.submodule(x)), dim=1)
+
+
+class Residual(nn.Module):
+    """Convolutions one after another, added to the input (brought to their shape by a convolution where it differs)."""
+
+    def __init__(
+        self, config: UNetConfig, c_in: int, c_out: int, *, stride: int, units: int, bare: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Sequential()
+        for unit in range(units):
+            first, last = unit == 0, unit == units - 1
+            block = _convolution(config, c_in if first else c_out, c_out, stride if first else 1, bare=bare and last)
+            self.conv.add_module(f"unit{unit}", block)
+        self.residual: nn.Module = nn.Identity()
+        if stride != 1:
+            self.residual = nn.Conv2d(c_in, c_out, 3, stride, padding=1)
+        elif c_in != c_out:
+            self.residual = nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, h, w) to (B, c_out, h / stride, w / stride)."""
+        y: Tensor = self.conv(x) + self.residual(x)
+        return y
+
+
+def _convolution(config: UNetConfig, c_in: int, c_out: int, stride: int, *, bare: bool = False) -> nn.Sequential:
+    return _block(config, nn.Conv2d(c_in, c_out, 3, stride, padding=1), c_out, bare=bare)
+
+
+def _block(config: UNetConfig, convolution: nn.Module, channels: int, *, bare: bool) -> nn.Sequential:
+    """Convolution, norm, activation; or the convolution alone."""
+    block = nn.Sequential()
+    block.add_module("conv", convolution)
+    if not bare:
+        after = nn.Sequential()
+        after.add_module("N", nn.BatchNorm2d(channels) if config.norm == "batch" else nn.InstanceNorm2d(channels))
+        after.add_module("A", nn.ReLU(inplace=True) if config.activation == "relu" else nn.PReLU())
+        block.add_module("adn", after)
+    return block
