@@ -257,3 +257,16 @@ def test_damaged_files_raise_nothing_but_our_errors(tmp_path: Path, kind: str) -
         target.write_bytes(bytes(data))
         outcomes[_outcome(target)] += 1
     assert outcomes["failed"] >= 50  # nearly every truncation, at least
+
+
+def test_a_truncated_object_that_is_no_image_is_a_failure_too(tmp_path: Path) -> None:
+    (path,) = write_series(tmp_path, stored_values((1, 12, 10)), change=_as_segmentation)
+    assert scan(tmp_path).series[0].modality == "SEG"
+    path.write_bytes(path.read_bytes()[:-9])
+    result = scan(tmp_path)
+    assert "truncated" in result.failures[path.name]
+    assert not result.series
+
+
+def _as_segmentation(_: int, ds: pydicom.FileDataset) -> None:
+    ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.66.4", "SEG"

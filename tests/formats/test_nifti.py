@@ -236,3 +236,11 @@ def test_real_masks_lie_on_their_scan(real_data: Path) -> None:
     image = sitk.ReadImage(str(folder / "sub-verse014_ct.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(image), scan.array)
     assert np.allclose(image.TransformIndexToPhysicalPoint((3, 4, 5)), scan.grid.to_mm((3, 4, 5)), atol=1e-3)
+
+
+def test_truncated_files_are_noticed_by_their_header_alone(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "a.nii", values(), GRIDS[0])
+    assert nifti_series(path).grid == read_nifti(path).grid
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InputError, match="truncated"):
+        nifti_series(path)

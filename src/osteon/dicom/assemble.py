@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from osteon.dicom.header import frames_of, number_of_frames
+from osteon.dicom.header import frames_of, is_encapsulated, number_of_frames
 from osteon.dicom.pixels import LOSSY, check_fragments, layout_of, padding_of
 from osteon.dicom.planes import Plane, difference, group_planes, plane_of
 from osteon.dicom.rescale import rescale_of
@@ -37,6 +37,7 @@ _NUMERIC = frozenset({"SeriesNumber", "SliceThickness", "SpacingBetweenSlices", 
     "GantryDetectorTilt", "MagneticFieldStrength", "RepetitionTime", "EchoTime", "EffectiveEchoTime",
     "InversionTime", "FlipAngle", "DiffusionBValue"})  # fmt: skip
 _MULTIPLE = frozenset({"ImageType", "FrameType", "ScanningSequence", "SequenceVariant", "ScanOptions"})
+_CUT_OFF = "the file ends inside its pixel data; it is truncated: send it again"
 
 
 def series_of(instances: Sequence[Instance], *, limits: Limits) -> tuple[list[Series], dict[Path, str]]:
@@ -47,8 +48,9 @@ def series_of(instances: Sequence[Instance], *, limits: Limits) -> tuple[list[Se
     """
     images = [instance for instance in instances if _image_modality(instance) is not None]
     objects = [instance for instance in instances if _image_modality(instance) is None]
+    failures = {instance.path: _CUT_OFF for instance in objects if _is_cut_off(instance)}
+    objects = [instance for instance in objects if instance.path not in failures]
     made = [_object_series(objects)] if objects else []
-    failures: dict[Path, str] = {}
     sound: list[Instance] = []
     for instance in images:
         try:
@@ -57,9 +59,17 @@ def series_of(instances: Sequence[Instance], *, limits: Limits) -> tuple[list[Se
             sound.append(instance)
         except OsteonError as error:
             failures[instance.path] = str(error)
+    lost = len(images) - len(sound)
     sound, copies = _without_copies(sound)
-    made += _image_series(sound, limits=limits, lost=len(failures), copies=copies)
+    made += _image_series(sound, limits=limits, lost=lost, copies=copies)
     return made, failures
+
+
+def _is_cut_off(instance: Instance) -> bool:
+    """Whether uncompressed pixel data go on beyond the end of the file."""
+    header = instance.header
+    stated = header.pixel_length if header.pixel_tag and not (is_encapsulated(header) or header.deflated) else 0
+    return header.pixel_offset + stated > header.size and not header.deflated
 
 
 def _image_modality(instance: Instance) -> str | None:

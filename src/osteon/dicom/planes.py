@@ -99,24 +99,28 @@ def _vector(instance: Instance, keyword: str, *, count: int) -> NDArray[np.float
 
 def group_planes(planes: Iterable[Plane]) -> list[list[Plane]]:
     """Sort planes into groups of one matrix, spacing, orientation and frame of reference."""
-    groups: list[list[Plane]] = []
+    kinds: dict[tuple[tuple[int, int], str | None], list[list[Plane]]] = {}
+    signatures: dict[int, list[NDArray[np.float64]]] = {}
     for plane in planes:
-        for group in groups:
-            if _belongs(plane, group[0]):
-                group.append(plane)
-                break
+        groups = kinds.setdefault((plane.shape, plane.frame_of_reference), [])
+        known = signatures.setdefault(id(groups), [])
+        signature = _signature(plane)
+        fits = [bool(fit) for fit in np.abs(np.asarray(known) - signature).max(axis=1) <= 1] if known else []
+        if any(fits):
+            groups[fits.index(True)].append(plane)
         else:
             groups.append([plane])
-    return groups
+            known.append(signature)
+    return [group for groups in kinds.values() for group in groups]
 
 
-def _belongs(plane: Plane, first: Plane) -> bool:
-    return (
-        plane.shape == first.shape
-        and plane.frame_of_reference == first.frame_of_reference
-        and bool(np.abs(np.subtract(plane.spacing_mm, first.spacing_mm)).max() <= SPACING_TOLERANCE)
-        and bool(np.abs(plane.right - first.right).max() <= ORIENTATION_TOLERANCE)
-        and bool(np.abs(plane.down - first.down).max() <= ORIENTATION_TOLERANCE)
+def _signature(plane: Plane) -> NDArray[np.float64]:
+    """Spacing and orientation in units of what may differ within a stack."""
+    return np.concatenate(
+        [
+            np.divide(plane.spacing_mm, SPACING_TOLERANCE),
+            np.append(plane.right, plane.down) / ORIENTATION_TOLERANCE,
+        ]
     )
 
 

@@ -22,7 +22,7 @@ from osteon.errors import GeometryError, InputError, LimitError, OsteonError
 from osteon.records import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -155,31 +155,36 @@ def _fill(slices: list[_Slice], *, modality: str, jobs: int, limits: Limits) -> 
         results = _run(slices, array, modality=modality, jobs=jobs, limits=limits)
         if results is not None:
             return array, _padding_warnings(results, slices)
+        del array  # before the next, larger one is made
     raise InputError("values do not fit 32-bit floating point; RescaleSlope or RescaleIntercept is wrong")
 
 
 def _run(slices: list[_Slice], array: NDArray[Any], *, modality: str, jobs: int, limits: Limits) -> list[int] | None:
     """Padding count of every slice, or None if a value does not fit the array's type."""
+    air = AIR_HU if modality == "CT" else None
+
+    def one_slice(index: int, reader: FrameReader) -> int | None:
+        piece, target = slices[index], array[index]
+        raw = reader.read(piece.instance.frame, into=target if target.dtype == np.int16 else None)
+        return apply_rescale(raw, piece.rescale, out=target, air=air)
+
+    def open_file(members: list[int]) -> FrameReader:
+        first = slices[members[0]]
+        return FrameReader(first.instance, first.layout, limits=limits)
 
     def one_file(members: list[int]) -> list[int | None]:
-        first = slices[members[0]]
-        counts = []
-        with FrameReader(first.instance, first.layout, limits=limits) as reader:
-            for index in members:
-                piece, target = slices[index], array[index]
-                raw = reader.read(piece.instance.frame, into=target if target.dtype == np.int16 else None)
-                counts.append(apply_rescale(raw, piece.rescale, out=target, air=AIR_HU if modality == "CT" else None))
-        return counts
+        with open_file(members) as reader:
+            return [one_slice(index, reader) for index in members]
 
     batches = list(_by_file(slices))
-    if jobs == 1 or len(batches) == 1:
-        found: Iterable[list[int | None]] = map(one_file, batches)
-        results = [count for counts in found for count in counts]
-    else:
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            results = [count for counts in pool.map(one_file, batches) for count in counts]
-    whole = [count for count in results if count is not None]
-    return whole if len(whole) == len(results) else None
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        if len(batches) > 1:
+            counts = [count for batch in pool.map(one_file, batches) for count in batch]
+        else:
+            with open_file(batches[0]) as reader:
+                counts = list(pool.map(lambda index: one_slice(index, reader), batches[0]))
+    fitting = [count for count in counts if count is not None]
+    return fitting if len(fitting) == len(counts) else None
 
 
 def _by_file(slices: list[_Slice]) -> Iterator[list[int]]:

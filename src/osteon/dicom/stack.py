@@ -37,7 +37,7 @@ MIN_RUN = 3
 """Fewest slices that make a stack of their own when one series holds several spacings."""
 _SPLIT_KEYS = ("EchoTime", "EffectiveEchoTime", "EchoNumbers", "ImageType", "FrameType", "DiffusionBValue", "StackID",
     "TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber", "InversionTime", "FlipAngle",
-    "AcquisitionTime")  # fmt: skip
+    "ConvolutionKernel", "SliceThickness", "AcquisitionTime")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib
+import io
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,11 @@ from osteon.geometry import LPS_FROM_RAS, Grid
 from osteon.records import Series, Volume
 
 if TYPE_CHECKING:
-    import io
-
     from numpy.typing import NDArray
 
 MAX_BYTES = 8 * 1024**3
 _CHUNK = 1024 * 1024
+_HEADER_BYTES = 64 * 1024  # header and the extensions behind it
 _AFFINE_TOLERANCE_MM = 0.1
 _SHEAR_TOLERANCE = 1e-3
 _MODALITY_ENDINGS = {
@@ -54,7 +54,7 @@ def read_nifti(path: Path | str, *, modality: str = "CT", max_bytes: int = MAX_B
     """
     path = Path(path)
     image = _open(path, max_bytes=max_bytes)
-    grid, warnings = _grid(image, path.name)
+    grid, warnings = _grid(image.header, path.name)
     _check_values(image.header, path.name, max_bytes)
     slope, intercept = _scaling(image.dataobj, path.name)
     try:
@@ -79,10 +79,11 @@ def nifti_series(path: Path, *, modality: str | None = None, name: str = "", max
     Raises:
         As ``read_nifti``, except for voxels that cannot be read.
     """
-    image = _open(path, max_bytes=max_bytes)
-    grid, warnings = _grid(image, name or path.name)
-    _check_values(image.header, name or path.name, max_bytes)
-    found = modality or _guess_modality(name or path.name)
+    name = name or path.name
+    header = _header(path)
+    grid, warnings = _grid(header, name)
+    _check_values(header, name, max_bytes)
+    found = modality or _guess_modality(name)
     if modality is None:
         how = f"taken as {found} from its name" if found else "its name does not tell either"
         warnings = (*warnings, f"NIfTI does not state the modality; {how}.")
@@ -96,7 +97,7 @@ def nifti_series(path: Path, *, modality: str | None = None, name: str = "", max
         files=(path,),
         source="nifti",
         grid=grid,
-        description=Path(name or path.name).name,
+        description=Path(name).name,
         warnings=warnings,
     )
 
@@ -151,13 +152,40 @@ def _open(path: Path, *, max_bytes: int) -> Any:
             raise LimitError(f"{path.name}: {path.stat().st_size} bytes, allowed are {max_bytes}")
         if compressed:
             raw = _inflate(path, max_bytes=max_bytes)
-            kind = nibabel.Nifti2Image if raw[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
+            kind = nibabel.Nifti2Image if _is_nifti_2(raw) else nibabel.Nifti1Image
             return kind.from_bytes(raw)
         return nibabel.load(path)
     except (LimitError, InputError):
         raise
     except Exception as error:  # nibabel raises a dozen kinds on damaged headers
         raise InputError(f"{path.name}: not a readable NIfTI file ({' '.join(str(error).split())[:200]})") from error
+
+
+def _header(path: Path) -> Any:
+    """The header alone, from the first bytes of the file."""
+    nibabel: Any = importlib.import_module("nibabel")
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if compressed else path.open("rb") as stream:
+            head = stream.read(_HEADER_BYTES)
+        kind = nibabel.Nifti2Header if _is_nifti_2(head) else nibabel.Nifti1Header
+        header = kind.from_fileobj(io.BytesIO(head))
+    except Exception as error:  # nibabel raises a dozen kinds on damaged headers
+        raise InputError(f"{path.name}: not a readable NIfTI file ({' '.join(str(error).split())[:200]})") from error
+    if not compressed:
+        needed = int(header.get_data_offset()) + int(np.prod(header.get_data_shape(), dtype=object)) * int(
+            header.get_data_dtype().itemsize
+        )
+        if path.stat().st_size < needed:
+            raise InputError(
+                f"{path.name}: {path.stat().st_size} bytes, expected {needed}; it is truncated: copy it again"
+            )
+    return header
+
+
+def _is_nifti_2(head: bytes) -> bool:
+    return head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
 
 
 def _inflate(path: Path, *, max_bytes: int) -> bytes:
@@ -209,9 +237,8 @@ def _scaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any
     return values if unscaled else values * np.float32(slope) + np.float32(intercept)
 
 
-def _grid(image: Any, name: str) -> tuple[Grid, tuple[str, ...]]:
+def _grid(header: Any, name: str) -> tuple[Grid, tuple[str, ...]]:
     """Grid in LPS and what is odd about the file's geometry (sform goes before qform, as in nibabel)."""
-    header = image.header
     lengths = header.get_data_shape()[:3]
     if len(lengths) < 3:
         raise InputError(f"{name}: shape {tuple(lengths)}: expected one three-dimensional volume; split it")
