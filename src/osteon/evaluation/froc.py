@@ -114,8 +114,7 @@ def froc(
         raise UsageError(f"false-positive rates {rates}: expected one or more finite numbers from 0")
     ranked = _rank(detections, units_by_patient(detections, unit=unit, units=units))
     threshold, false_positives, sensitivity = _curve(ranked)
-    span = max(*rates, float(false_positives[-1]), 1e-6)
-    grid = np.concatenate([[0.0], np.geomspace(min(0.05, span / 2), span, BAND_POINTS - 1)])
+    grid = _band_grid(max(*rates, float(false_positives[-1]), 1e-6))
     if not resamples or detections.patients < 2:  # one patient has no other to be drawn instead
         grid = np.empty(0)
     drawn = _replicates(ranked, np.array([*rates, *grid]), resamples=resamples, seed=seed)
@@ -152,6 +151,11 @@ def froc(
         units=int(ranked.units.sum()),
         lesions=ranked.found.size,
     )
+
+
+def _band_grid(span: float) -> NDArray[np.float64]:
+    """False positives per unit at which the band is given: 0, then evenly on a logarithmic axis up to ``span``."""
+    return np.concatenate([[0.0], np.geomspace(min(0.05, span / 2), span, BAND_POINTS - 1)])
 
 
 def _rank(detections: Detections, units: NDArray[np.int64]) -> _Ranked:

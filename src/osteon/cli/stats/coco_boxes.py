@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon.cli.stats.test_set import TestSet, case_info
+from osteon.cli.stats.detection_set import DetectionSet, case_info
 from osteon.errors import InputError
 from osteon.evaluation.average_precision import Boxes, make_boxes
 from osteon.evaluation.pairs import Rule, box_pairs
@@ -41,7 +41,7 @@ class _Truth:
 
 def read_coco_test_set(
     truth_path: Path, predicted_path: Path, *, rule: Rule, any_class: bool = False, table: CaseTable | None = None
-) -> TestSet:
+) -> DetectionSet:
     """Read both files and pair their boxes.
 
     Args:
@@ -67,7 +67,7 @@ def read_coco_test_set(
     )
     lesions = [truth.annotations[row] for row in plain]
     crowds = truth.boxes.image.size - plain.size
-    return TestSet(
+    return DetectionSet(
         cases=_cases(truth, table),
         case_word="image",
         score=predicted.score,

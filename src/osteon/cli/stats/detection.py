@@ -11,7 +11,7 @@ from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, 
 
 if TYPE_CHECKING:
     from osteon.cli.stats.detection_sections import View
-    from osteon.cli.stats.test_set import TestSet
+    from osteon.cli.stats.detection_set import DetectionSet
     from osteon.evaluation.pairs import Rule
     from osteon.report.result import Section
 
@@ -149,7 +149,7 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
         raise UsageError(f"{option} {text!r}: expected numbers separated by commas, such as 0.5,1,2") from error
 
 
-def _read(kind: str, truth: Path, predicted: Path, *, rule: Rule, settings: dict[str, Any]) -> TestSet:
+def _read(kind: str, truth: Path, predicted: Path, *, rule: Rule, settings: dict[str, Any]) -> DetectionSet:
     from osteon.formats.tables import read_table
 
     table = read_table(settings["cases"], required=("case", "patient")) if settings["cases"] else None
@@ -175,7 +175,7 @@ def _read(kind: str, truth: Path, predicted: Path, *, rule: Rule, settings: dict
     return read_mask_test_set(truth, predicted, rule=rule, options=options, table=table, lesion_table=lesion_table)
 
 
-def _counted(test: TestSet, per: str | None) -> tuple[str, Any]:
+def _counted(test: DetectionSet, per: str | None) -> tuple[str, Any]:
     """What false positives are counted per, and its name for each case (None: cases or patients are counted)."""
     from osteon.errors import UsageError
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from osteon.cli.stats.test_set import TestSet
+    from osteon.cli.stats.detection_set import DetectionSet
     from osteon.evaluation.matching import Detections
 
 PAIRING_NOTES = {
@@ -50,7 +50,7 @@ class View:
         options: of the intervals.
     """
 
-    test: TestSet
+    test: DetectionSet
     detections: Detections
     threshold: float
     unit: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cli.stats.detection_set import DetectionSet, case_info
 from osteon.cli.stats.mask_files import (
     MaskFiles,
     check_grids,
@@ -16,7 +17,6 @@ from osteon.cli.stats.mask_files import (
     read_labels,
     read_map,
 )
-from osteon.cli.stats.test_set import TestSet, case_info
 from osteon.errors import InputError, UsageError
 from osteon.evaluation.lesions import lesion_scores, lesion_volumes_mm3, number_lesions
 from osteon.evaluation.pairs import Pairs, Rule, join_pairs, label_pairs
@@ -64,7 +64,7 @@ def read_mask_test_set(
     options: MaskOptions,
     table: CaseTable | None = None,
     lesion_table: CaseTable | None = None,
-) -> TestSet:
+) -> DetectionSet:
     """Read two NIfTI files, or two folders of them, and pair their lesions.
 
     Args:
@@ -101,7 +101,7 @@ def read_mask_test_set(
     numbers = np.arange(len(files))
     lesion_case = np.repeat(numbers, lesions)
     labels = np.concatenate([one.label for one in found])
-    return TestSet(
+    return DetectionSet(
         cases=case_info(names, table=table, word="series"),
         case_word="series",
         score=np.concatenate([one.score for one in found]),

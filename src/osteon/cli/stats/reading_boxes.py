@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.cli.stats.test_set import TestSet, case_info
+from osteon.cli.stats.detection_set import DetectionSet, case_info
 from osteon.errors import GeometryError, InputError
 from osteon.evaluation.average_precision import make_boxes
 from osteon.evaluation.pairs import Rule, box_pairs
@@ -32,7 +32,7 @@ def reading_files(path: Path) -> dict[str, Path]:
 
 def read_reading_test_set(
     truth: Path, predicted: Path, *, rule: Rule, any_class: bool = False, table: CaseTable | None = None
-) -> TestSet:
+) -> DetectionSet:
     """Read both cohorts and pair their findings.
 
     Args:
@@ -57,7 +57,7 @@ def read_reading_test_set(
     true, found = sides
     groups = [boxes.image * (len(kinds) + 1) + (0 if any_class else boxes.label) for boxes in (found, true)]
     lesions = [finding for one in pairs.values() for finding in one[0].findings]
-    return TestSet(
+    return DetectionSet(
         cases=case_info(list(pairs), table=table, word="series"),
         case_word="series",
         score=found.score,

@@ -94,10 +94,10 @@ def segmentation(
 def _measure(
     truth: Path, predicted: Path, *, overlap: Any, options: Any, cases: Path | None, both_empty: float
 ) -> Measured:
+    from osteon.cli.stats.detection_set import case_info
     from osteon.cli.stats.mask_files import pair_files
     from osteon.cli.stats.mask_overlap import measure_case
     from osteon.cli.stats.segmentation_sections import Measured
-    from osteon.cli.stats.test_set import case_info
     from osteon.formats.tables import read_table
 
     files = pair_files(truth, predicted)

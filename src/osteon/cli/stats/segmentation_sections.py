@@ -13,11 +13,10 @@ from osteon.evaluation.overlap import MEASURES, OverlapCounts, join_counts, mean
 from osteon.report.result import Figure, Plot, Section, TableData
 
 if TYPE_CHECKING:
-
     from numpy.typing import NDArray
 
+    from osteon.cli.stats.detection_set import CaseInfo
     from osteon.cli.stats.mask_overlap import CaseOverlap, OverlapOptions
-    from osteon.cli.stats.test_set import CaseInfo
 
 NAMES = {"dice": "Dice", "iou": "IoU", "recall": "recall", "precision": "precision"}
 EMPTY_NOTE = (

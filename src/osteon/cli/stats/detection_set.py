@@ -40,7 +40,7 @@ class CaseInfo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TestSet:
+class DetectionSet:
     """Cases, lesions and predictions, before pairing.
 
     Attributes:
@@ -57,8 +57,6 @@ class TestSet:
         notes: how predictions and lesions were made from the input.
         warnings: what the reader of the figures must know.
     """
-
-    __test__ = False  # not a pytest class, whatever its name
 
     cases: CaseInfo
     case_word: str
