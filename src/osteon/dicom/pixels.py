@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.dicom.codestream import check_codestream
+from osteon.dicom.decoding import decode_frame
 from osteon.dicom.header import TAGS, is_encapsulated, number_of_frames
 from osteon.dicom.walk import BIG_ENDIAN, DEFLATED, IMPLICIT, dataset_start, inflate, read_at
 from osteon.errors import InputError, LimitError
@@ -291,14 +292,12 @@ class FrameReader:
         return frames
 
     def _decode(self, frame: bytes) -> NDArray[Any]:
-        from pydicom.encaps import encapsulate
-        from pydicom.pixels.decoders.base import get_decoder
-        from pydicom.uid import UID
-
         layout = self._layout
         syntax = layout.transfer_syntax or ""
-        check_codestream(frame, syntax=syntax, shape=(layout.rows, layout.columns), frame_bytes=layout.frame_bytes)
-        options: dict[str, Any] = {
+        shape = (layout.rows, layout.columns)
+        check_codestream(frame, syntax=syntax, shape=shape, frame_bytes=layout.frame_bytes)
+        options = {
+            "syntax": syntax,
             "rows": layout.rows,
             "columns": layout.columns,
             "number_of_frames": 1,
@@ -309,17 +308,7 @@ class FrameReader:
             "pixel_representation": int(layout.signed),
             "pixel_keyword": "PixelData",
         }
-        try:
-            source = encapsulate([frame], has_bot=False)
-            values, _ = get_decoder(UID(syntax)).as_array(source, index=0, raw=True, **options)
-        except Exception as error:  # decoders of several libraries, each with errors of its own
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"pixel data of transfer syntax {syntax} cannot be decoded ({reason})") from error
-        if values.shape != (layout.rows, layout.columns):
-            raise InputError(
-                f"decoded pixel data are {values.shape}: expected {(layout.rows, layout.columns)}; send the file again"
-            )
-        return np.asarray(values)
+        return decode_frame(frame, dtype=layout.dtype, shape=shape, options=options)
 
 
 def _clean(values: NDArray[Any], layout: Layout) -> NDArray[Any]:
