@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 PENALTIES = ("none", "firth", "ridge")
-_STEPS, _TOLERANCE = 200, 1e-10
+_STEPS, _TOLERANCE, _DIFFERENCE = 200, 1e-9, 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,10 +145,27 @@ class _Model:
         residual = self.labels - p
         if self.penalty == "firth":
             weighted = self.table * np.sqrt(p * (1 - p))[:, None]
-            hat = np.einsum("ij,jk,ik->i", weighted, np.linalg.pinv(self.information(b)), weighted)
+            hat = (weighted @ np.linalg.pinv(self.information(b), hermitian=True) * weighted).sum(axis=1)
             residual = residual + hat * (0.5 - p)
         gradient = self.table.T @ residual
         return gradient - self._ridge() @ b if self.penalty == "ridge" else gradient
+
+    def curvature(self, b: NDArray[np.float64], free: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Minus the second derivatives in the free coefficients, for Newton's step.
+
+        Firth's penalty bends the likelihood where a feature separates: with the information matrix alone the steps
+        overshoot and creep. Its derivatives are taken as differences of the score.
+        """
+        fisher = self.information(b)[np.ix_(free, free)]
+        if self.penalty != "firth":
+            return fisher
+        bent = np.empty_like(fisher)
+        for column, index in enumerate(free):
+            shift = np.zeros_like(b)
+            shift[index] = _DIFFERENCE
+            bent[:, column] = (self.score(b - shift) - self.score(b + shift))[free] / (2 * _DIFFERENCE)
+        bent = (bent + bent.T) / 2
+        return bent if np.linalg.eigvalsh(bent)[0] > 1e-9 else fisher
 
 
 def _maximise(model: _Model, *, start: NDArray[np.float64], fixed: int | None) -> LogisticFit:
@@ -157,11 +174,10 @@ def _maximise(model: _Model, *, start: NDArray[np.float64], fixed: int | None) -
     height = model.log_likelihood(b)
     converged = False
     for _ in range(_STEPS):
-        information = model.information(b)
-        if not np.isfinite(height) or np.linalg.cond(information) > 1e13:
+        if not np.isfinite(height) or np.linalg.cond(model.information(b)) > 1e13:
             break
         step = np.zeros_like(b)
-        step[free] = np.linalg.solve(information[np.ix_(free, free)], model.score(b)[free])
+        step[free] = np.linalg.solve(model.curvature(b, free), model.score(b)[free])
         step *= min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-300))
         moved = model.log_likelihood(b + step)
         while moved < height - 1e-12 and np.abs(step).max() > _TOLERANCE:
@@ -223,7 +239,7 @@ def _walk(profile: Callable[[float], float], centre: float, width: float) -> flo
         near, far = far, far + 2 * (far - near)
     else:
         return float(np.sign(width) * np.inf)
-    return float(optimize.brentq(lambda value: min(profile(value), 1e6), min(near, far), max(near, far), xtol=1e-8))
+    return float(optimize.brentq(lambda value: min(profile(value), 1e6), min(near, far), max(near, far), xtol=1e-6))
 
 
 def likelihood_ratio_p(design: ArrayLike, truth: ArrayLike, index: int, *, penalty: str = "firth") -> float:

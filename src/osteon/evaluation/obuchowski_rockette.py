@@ -98,6 +98,7 @@ class _Model:
     level: float
     n: int
     method: str
+    bounds: tuple[float, float]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -112,6 +113,7 @@ def obuchowski_rockette(
     random_readers: bool = True,
     random_cases: bool = True,
     level: float = 0.95,
+    bounds: tuple[float, float] = (-INF, INF),
 ) -> MrmcResult:
     """Analyse a fully crossed reader study.
 
@@ -122,6 +124,7 @@ def obuchowski_rockette(
         random_readers: the result shall hold for other readers (else for these readers only).
         random_cases: the result shall hold for other cases (else for these cases only).
         level: confidence level.
+        bounds: smallest and largest possible value; intervals of values and of differences are cut there.
 
     Raises:
         UsageError: readers and cases both fixed; one reader taken as random; shapes that do not fit.
@@ -142,6 +145,7 @@ def obuchowski_rockette(
         random_cases=random_cases,
         level=level,
         n=cases,
+        bounds=bounds,
         method="Obuchowski-Rockette, readers {}, cases {}".format(*parts),
     )
     components = _components(model)
@@ -242,10 +246,13 @@ def _inference(model: _Model, value: float, variance: float, df: float, *, teste
     )
     statistic = value / error if tested and error > 0 else NAN
     tail = stats.t.sf(abs(statistic), df) if np.isfinite(df) else stats.norm.sf(abs(statistic))
+    width = model.bounds[1] - model.bounds[0]
+    least, most = (-width, width) if tested else model.bounds
+    half = quantile * error if error > 0 else NAN
     estimate = Estimate(
         value=value,
-        low=value - quantile * error,
-        high=value + quantile * error,
+        low=float(np.maximum(least, value - half)),
+        high=float(np.minimum(most, value + half)),
         n=model.n,
         unit="cases",
         method=model.method + (f", df {df:.2f}" if np.isfinite(df) else ", normal"),
@@ -306,4 +313,5 @@ def _single_reader(model: _Model) -> _Model:
         level=model.level,
         n=model.n,
         method="this reader, cases random",
+        bounds=model.bounds,
     )

@@ -108,7 +108,7 @@ def draw_confusion(data: dict[str, Any], figure: Any) -> None:
         )
     axes.set_xticks(range(counts.shape[1]), data["column_names"])
     axes.set_yticks(range(counts.shape[0]), data["row_names"])
-    axes.set(xlabel="called", ylabel="ground truth")
+    axes.set(xlabel=data.get("x_label", "called"), ylabel=data.get("y_label", "ground truth"))
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(True)

@@ -7,7 +7,8 @@ stays text, so that a journal can set it in its own type. What ``Plot.data`` hol
   along ``x``), ``step`` (bool), ``style`` ("line" or "point"), ``x_interval`` and ``y_interval`` (of points)}],
   ``x_label``, ``y_label``, optional ``x_limits``, ``y_limits``, ``x_log`` (bool), ``diagonal`` (bool). ROC, FROC and
   precision-recall curves are this kind.
-- ``confusion``: ``counts`` rows x columns, ``row_names`` (ground truth), ``column_names`` (called).
+- ``confusion``: ``counts`` rows x columns, ``row_names`` (ground truth), ``column_names`` (called), optional
+  ``x_label`` and ``y_label``.
 - ``forest``: ``rows`` [{``name``, ``value``, ``low``, ``high``, ``text``}], ``x_label``, optional ``reference`` and
   ``x_log``.
 - ``reliability``: ``predicted``, ``observed``, ``low``, ``high``, ``n`` per bin.

@@ -9,7 +9,16 @@ import importlib
 
 import typer
 
-VERBS: tuple[str, ...] = ("classify", "compare", "detection", "segmentation", "published")
+VERBS: tuple[str, ...] = (
+    "classify",
+    "compare",
+    "agreement",
+    "features",
+    "detection",
+    "segmentation",
+    "readers",
+    "published",
+)
 """Modules of ``osteon.cli.stats`` in the order of the help page; each has ``register(app)``."""
 
 
