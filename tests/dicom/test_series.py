@@ -309,3 +309,20 @@ def test_real_abdomen_is_the_volume_that_simpleitk_reads(real_data: Path) -> Non
     assert volume.array.shape == (134, 512, 512)
     names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(real_data / "ct_abdomen_cb001"))
     assert_same_as_simpleitk(volume, read_simpleitk(list(names)))
+
+
+def test_headers_nested_too_deeply_are_refused(tmp_path: Path) -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    def nest(_: int, ds: pydicom.FileDataset) -> None:
+        inner: Dataset = ds
+        for _ in range(60):
+            inner.ReferencedImageSequence = Sequence([Dataset()])
+            inner = inner.ReferencedImageSequence[0]
+
+    write_series(tmp_path, stored_values((1, 4, 4)), change=nest)
+    series = only_series(tmp_path)
+    assert load_volume(series).array.shape == (1, 4, 4)  # sequences of stated length are not opened for that
+    with pytest.raises(InputError, match="nested more than 32 deep"):
+        load_headers(series)

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from osteon.dicom.limits import Limits
 from osteon.dicom.scan import scan
 from osteon.dicom.series import load_volume
 from tests.dicom.make import AXIAL, OBLIQUE, Scheme, positions_mm, stored_values, write_enhanced, write_series
@@ -228,7 +229,9 @@ def test_missing_geometry_is_a_problem_that_names_the_attribute(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("keyword", "value", "words"),
     [
-        ("PixelSpacing", [0.0, 0.6], "positive"),
+        ("PixelSpacing", [0.0, 0.6], "expected 0.001 to 100 mm"),
+        ("PixelSpacing", [0.8, 1e9], "expected 0.001 to 100 mm"),
+        ("ImagePositionPatient", [0, 0, 1e12], "no scanner is so large"),
         ("PixelSpacing", [0.6], "expected 2"),
         ("ImageOrientationPatient", [1, 0, 0, 1, 0, 0], "perpendicular"),
         ("ImageOrientationPatient", [0, 0, 0, 0, 0, 0], "perpendicular"),
@@ -361,3 +364,14 @@ def test_real_tilted_head_becomes_two_straight_stacks(real_data: Path) -> None:
         stored = np.where(stored == -1500, 0, stored + 1024)  # padding as air; RescaleIntercept is 0
         theirs = resampled_by_simpleitk(one, step, stored, first)
         assert np.abs(load_volume(one).array - theirs).max() <= 1
+
+
+def test_a_shear_that_no_gantry_has_is_a_problem_and_not_a_huge_grid(tmp_path: Path) -> None:
+    write_series(tmp_path, stored_values(), Scheme(step_mm=(0.0, 900.0, 1.0)))
+    assert "The positions cannot be right" in problem_of(tmp_path)
+
+
+def test_a_shear_that_makes_a_volume_too_large_is_refused(tmp_path: Path) -> None:
+    write_series(tmp_path, stored_values(), Scheme(step_mm=(0.0, 900.0, 1000.0)))
+    (series,) = scan(tmp_path, limits=Limits(max_volume_bytes=400_000)).series
+    assert "max_volume_bytes" in series.problems[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -251,8 +252,7 @@ def _stack_series(stack: Stack, told_by: str, count: int, common: Sequence[str],
         warnings.insert(
             0, f"The series holds {count} stacks; this one, of {len(instances)} slice(s), is told apart by {what}."
         )
-    rows, columns = stack.planes[0].shape
-    needed = len(instances) * rows * columns * 2
+    needed = math.prod(stack.grid.shape) * 2 if stack.grid else 0
     if needed > limits.max_volume_bytes:
         problems.append(
             f"The volume asks for {needed} bytes, allowed are {limits.max_volume_bytes}; raise max_volume_bytes only "

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ORIENTATION_TOLERANCE = 1e-3
 """Largest difference of a direction cosine between slices of one stack, and largest deviation from orthonormal."""
+POSSIBLE_SPACING_MM = (1e-3, 100.0)
+FARTHEST_MM = 1e5
 SPACING_TOLERANCE = 1e-3
 """Largest difference of PixelSpacing in millimetres between slices of one stack."""
 
@@ -66,8 +68,11 @@ def plane_of(instance: Instance) -> Plane:
     rows, columns = instance.whole("Rows"), instance.whole("Columns")
     if not rows or not columns:
         raise InputError(f"Rows x Columns is {rows} x {columns}: expected both positive; send the file again")
-    if min(spacing) <= 0:
-        raise InputError(f"PixelSpacing is {spacing.tolist()} mm: expected positive lengths; correct the file")
+    low, high = POSSIBLE_SPACING_MM
+    if min(spacing) < low or max(spacing) > high:
+        raise InputError(f"PixelSpacing is {spacing.tolist()} mm: expected {low:g} to {high:g} mm; correct the file")
+    if np.abs(position).max() > FARTHEST_MM:
+        raise InputError(f"ImagePositionPatient is {position.tolist()} mm: no scanner is so large; correct the file")
     right, down = orientation[:3], orientation[3:]
     lengths = float(np.linalg.norm(right)), float(np.linalg.norm(down))
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(right @ down))) > ORIENTATION_TOLERANCE:

@@ -102,13 +102,26 @@ def _load_header(series: Series, path: Path) -> Dataset:
     try:
         instance = read_instance(path, limits=Limits())  # holds the limits that pydicom does not know
         if instance.header.deflated:
-            return _load_deflated_header(path, instance.header.pixel_offset)
-        return dcmread(path, stop_before_pixels=True, force=True)
+            header = _load_deflated_header(path, instance.header.pixel_offset)
+        else:
+            header = dcmread(path, stop_before_pixels=True, force=True)
+        _check_depth(header, Limits().max_depth)
     except (OsteonError, OSError) as error:
         raise InputError(f"series {series.uid}: {error}") from error
     except Exception as error:  # pydicom raises what its parser stumbles over, RecursionError included
         reason = type(error).__name__
         raise InputError(f"series {series.uid}: a header cannot be read ({reason}); send it again") from error
+    return header
+
+
+def _check_depth(header: Dataset, max_depth: int) -> None:
+    """Open every sequence, which pydicom does on demand, so that whoever copies the header meets no surprise."""
+    level = [header]
+    for _ in range(max_depth):
+        level = [item for dataset in level for element in dataset if element.VR == "SQ" for item in element.value]
+        if not level:
+            return
+    raise LimitError(f"sequences nested more than {max_depth} deep; no scan needs that: leave the file out")
 
 
 def _load_deflated_header(path: Path, pixel_offset: int) -> Dataset:

@@ -33,6 +33,8 @@ SHEAR_TOLERANCE_PX = 0.5
 """Sideways drift over the whole stack, in pixels, from which on a stack counts as tilted."""
 STATED_TILT_DEG = 0.5
 """GantryDetectorTilt from which on it must show in the geometry."""
+LARGEST_TILT_DEG = 45.0
+"""No gantry tilts by more than 30 degrees."""
 MIN_RUN = 3
 """Fewest slices that make a stack of their own when one series holds several spacings."""
 _SPLIT_KEYS = ("EchoTime", "EffectiveEchoTime", "EchoNumbers", "ImageType", "FrameType", "DiffusionBValue", "StackID",
@@ -170,33 +172,48 @@ def arrange(planes: Sequence[Plane]) -> Stack:
     """Put one stack's planes in order and make its grid, or say why there is none."""
     ordered = tuple(_sorted(planes))
     try:
-        step, warnings = _step(ordered)
+        return _arranged(ordered)
     except GeometryError as error:
         return Stack(planes=ordered, problems=(str(error),))
-    first = ordered[0]
+
+
+def _arranged(planes: tuple[Plane, ...]) -> Stack:
+    step, warnings = _step(planes)
+    first = planes[0]
     spacing = float(step @ first.normal)
     shear = np.array([step @ first.right, step @ first.down]) / first.spacing_mm
-    direction = np.stack([first.right, first.down, first.normal], axis=1)
-    rows, columns = first.shape
-    grid = Grid(
-        shape=(len(ordered), rows, columns),
-        spacing_mm=(*first.spacing_mm, spacing),
-        origin_mm=(float(first.position_mm[0]), float(first.position_mm[1]), float(first.position_mm[2])),
-        direction=tuple(tuple(float(cosine) for cosine in row) for row in direction),  # type: ignore[arg-type]
-    )
-    if np.abs(shear).max() * (len(ordered) - 1) <= SHEAR_TOLERANCE_PX:
-        return Stack(planes=ordered, grid=grid, warnings=(*warnings, *_stated_tilt(first)))
+    grid = _straight_grid(planes, spacing)
+    if np.abs(shear).max() * (len(planes) - 1) <= SHEAR_TOLERANCE_PX:
+        return Stack(planes=planes, grid=grid, warnings=(*warnings, *_stated_tilt(first)))
     angle = float(np.degrees(np.arctan2(np.linalg.norm(shear * first.spacing_mm), spacing)))
+    if angle > LARGEST_TILT_DEG:
+        raise GeometryError(
+            f"each slice is displaced sideways against the one before, by {angle:.1f} degrees; expected at most "
+            f"{LARGEST_TILT_DEG:g}, as from a tilted gantry. The positions cannot be right: send the series again."
+        )
     tilt = (
-        f"The gantry was tilted: each slice is displaced sideways against the one before, by {angle:.1f} degrees. "
-        "The volume is resampled within the slice planes to an orthogonal grid."
+        f"The stack is sheared (on CT: tilted gantry): each slice is displaced against the one before, by {angle:.1f} "
+        "degrees. The volume is resampled within the slice planes to an orthogonal grid."
     )
     return Stack(
-        planes=ordered,
+        planes=planes,
         grid=sheared_grid(grid, shear),
         tilt_deg=round(angle, 2),
         shear_px=(float(shear[0]), float(shear[1])),
         warnings=(*warnings, tilt),
+    )
+
+
+def _straight_grid(planes: tuple[Plane, ...], spacing: float) -> Grid:
+    first = planes[0]
+    rows, columns = first.shape
+    direction = np.stack([first.right, first.down, first.normal], axis=1)
+    x, y, z = (float(value) for value in first.position_mm)
+    return Grid(
+        shape=(len(planes), rows, columns),
+        spacing_mm=(*first.spacing_mm, spacing),
+        origin_mm=(x, y, z),
+        direction=tuple(tuple(float(cosine) for cosine in row) for row in direction),  # type: ignore[arg-type]
     )
 
 
