@@ -176,7 +176,10 @@ def _image_series(images: Sequence[Instance], *, limits: Limits, lost: int, copi
         reason = f"{len(groups)} images that differ in {difference(groups)} (a survey, or turned planes); not a volume."
         return [*made, _apart((reason, [group[0].instance for group in groups]), common)]
     stacks = [(stack, difference(groups)) for group in groups for stack in build_stacks(group)]
-    return made + [_stack_series(stack, told_by, len(stacks), common, limits) for stack, told_by in stacks]
+    return made + [
+        _stack_series(stack, told_by=told_by, count=len(stacks), common=common, limits=limits)
+        for stack, told_by in stacks
+    ]
 
 
 def _unplaced_series(unplaced: Sequence[tuple[Instance, str]]) -> Series:
@@ -241,7 +244,7 @@ def _modality(image: Instance) -> str:
     return meant
 
 
-def _stack_series(stack: Stack, told_by: str, count: int, common: Sequence[str], limits: Limits) -> Series:
+def _stack_series(stack: Stack, *, told_by: str, count: int, common: Sequence[str], limits: Limits) -> Series:
     instances = [plane.instance for plane in stack.planes]
     files = {path: index for index, path in enumerate(dict.fromkeys(instance.path for instance in instances))}
     single = len(files) == len(instances) and all(instance.frame == 0 for instance in instances)

@@ -74,8 +74,8 @@ def scan(
                 raise UsageError(f"{path.name}: a ZIP archive must be opened with open_source, then scanned inside it")
             return scan(source, limits=limits, jobs=jobs, modality=modality)
     instances, failures, ignored = _read_all(path, limits=limits, jobs=jobs or 1)
-    studies = _studies(instances, path, failures, limits)
-    studies += _nifti_studies(path, failures, limits=limits, modality=modality)
+    studies = _studies(instances, path, failures=failures, limits=limits)
+    studies += _nifti_studies(path, failures=failures, limits=limits, modality=modality)
     return ScanResult(
         studies=tuple(sorted(studies, key=lambda study: study.uid)),
         failures={**path.failures, **failures},
@@ -118,7 +118,7 @@ def _read_all(source: Source, *, limits: Limits, jobs: int) -> tuple[list[Instan
     return instances, failures, ignored
 
 
-def _studies(instances: list[Instance], source: Source, failures: dict[str, str], limits: Limits) -> list[Study]:
+def _studies(instances: list[Instance], source: Source, *, failures: dict[str, str], limits: Limits) -> list[Study]:
     by_study: dict[str, dict[str, list[Instance]]] = {}
     for instance in instances:
         uids = {
@@ -177,7 +177,7 @@ def _age_years(instance: Instance) -> float | None:
     return round(years, 1) if 0 <= years < 130 else None
 
 
-def _nifti_studies(source: Source, failures: dict[str, str], *, limits: Limits, modality: str | None) -> list[Study]:
+def _nifti_studies(source: Source, *, failures: dict[str, str], limits: Limits, modality: str | None) -> list[Study]:
     """One study for each folder that holds NIfTI files, with UIDs made from their content."""
     by_folder: dict[Path, list[Series]] = {}
     for file in (file for file in source.files if _is_nifti(file)):

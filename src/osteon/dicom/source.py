@@ -66,7 +66,7 @@ def open_source(path: Path | str, limits: Limits | None = None) -> Iterator[Sour
         raise InputError(f"{path.name}: no such file or folder; check the path")
     elif _is_zip(path):
         with tempfile.TemporaryDirectory(prefix="osteon-") as folder:
-            yield _extract(path, Path(folder), limits)
+            yield _extract(path, Path(folder), limits=limits)
     elif is_dicomdir(path, limits=limits):
         yield _open_directory_file(path, limits)
     else:
@@ -111,7 +111,7 @@ def _is_zip(path: Path) -> bool:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def _extract(path: Path, folder: Path, limits: Limits) -> Source:
+def _extract(path: Path, folder: Path, *, limits: Limits) -> Source:
     names: dict[Path, str] = {}
     failures: dict[str, str] = {}
     taken: set[str] = set()
@@ -119,7 +119,7 @@ def _extract(path: Path, folder: Path, limits: Limits) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-            _check_archive(path, members, folder, limits)
+            _check_archive(path, members, free=shutil.disk_usage(folder).free, limits=limits)
             for number, member in enumerate(members):
                 target = folder / f"{number:06d}{_suffix(member.filename)}"
                 shown = _shown(member.filename)
@@ -137,7 +137,7 @@ def _extract(path: Path, folder: Path, limits: Limits) -> Source:
     return Source(root=folder, files=tuple(names), names=names, failures=failures)
 
 
-def _check_archive(path: Path, members: list[zipfile.ZipInfo], folder: Path, limits: Limits) -> None:
+def _check_archive(path: Path, members: list[zipfile.ZipInfo], *, free: int, limits: Limits) -> None:
     """Refuse by what the archive states of itself; ``_extract_member`` counts what really comes out."""
     if len(members) > limits.max_files:
         raise LimitError(f"{path.name}: {len(members)} files, allowed are {limits.max_files}")
@@ -153,7 +153,6 @@ def _check_archive(path: Path, members: list[zipfile.ZipInfo], folder: Path, lim
             f"{path.name}: {total} bytes once inflated, allowed are {limits.max_unpacked_bytes}; unpack it yourself, "
             "or raise max_unpacked_bytes"
         )
-    free = shutil.disk_usage(folder).free
     if total > free:
         raise LimitError(f"{path.name}: {total} bytes once inflated, {free} are free for temporary files; unpack it")
 

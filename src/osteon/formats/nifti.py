@@ -55,7 +55,7 @@ def read_nifti(path: Path | str, *, modality: str = "CT", max_bytes: int = MAX_B
     path = Path(path)
     image = _open(path, max_bytes=max_bytes)
     grid, warnings = _grid(image.header, path.name)
-    _check_values(image.header, path.name, max_bytes)
+    _check_values(image.header, path.name, max_bytes=max_bytes)
     slope, intercept = _scaling(image.dataobj, path.name)
     try:
         stored = np.asarray(image.dataobj.get_unscaled())
@@ -82,7 +82,7 @@ def nifti_series(path: Path, *, modality: str | None = None, name: str = "", max
     name = name or path.name
     header = _header(path)
     grid, warnings = _grid(header, name)
-    _check_values(header, name, max_bytes)
+    _check_values(header, name, max_bytes=max_bytes)
     found = modality or _guess_modality(name)
     if modality is None:
         how = f"taken as {found} from its name" if found else "its name does not tell either"
@@ -202,7 +202,7 @@ def _inflate(path: Path, *, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _check_values(header: Any, name: str, max_bytes: int) -> None:
+def _check_values(header: Any, name: str, *, max_bytes: int) -> None:
     shape = tuple(int(length) for length in header.get_data_shape())
     if len(shape) < 3 or min(shape) < 1 or any(length > 1 for length in shape[3:]):
         raise InputError(f"{name}: shape {shape}: expected one three-dimensional volume; split it")
