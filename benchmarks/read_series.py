@@ -3,7 +3,7 @@
 Usage: python benchmarks/read_series.py FOLDER [--runs 7]
 
 Both start from the folder, in turns, in one process, with warm file caches. SimpleITK sorts the files by position with
-GDCM and reads them with ``ImageSeriesReader``; osteon scans headers, checks the geometry and reads. Medians of the runs.
+GDCM and reads them with ``ImageSeriesReader``; osteon scans headers, checks the geometry and reads. Medians of runs.
 """
 
 from __future__ import annotations
