@@ -1,4 +1,4 @@
-"""A volume turned, without resampling, so that (z, y, x) run to the head, the back and the left; and masks turned back."""
+"""A volume turned, not resampled, so that (z, y, x) run to the head, the back and the left; masks turned back."""
 
 from __future__ import annotations
 

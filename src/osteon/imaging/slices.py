@@ -28,13 +28,13 @@ class Window:
     def apply(self, hu: NDArray[Any]) -> NDArray[np.float32]:
         """Values 0 to 1, float32."""
         scaled = (hu.astype(np.float32) - np.float32(self.low_hu)) / np.float32(self.high_hu - self.low_hu)
-        return np.clip(scaled, 0, 1)
+        return np.asarray(np.clip(scaled, 0, 1), dtype=np.float32)
 
 
 def resize_slice(
     image: NDArray[Any], *, from_mm: tuple[float, float], to_mm: float, nearest: bool = False
 ) -> NDArray[Any]:
-    """Resize one (y, x) slice from pixels of ``from_mm`` (x, y) to square pixels of ``to_mm``; the field of view stays."""
+    """Resize one (y, x) slice from pixels of ``from_mm`` (x, y) to square pixels of ``to_mm``, same field of view."""
     height, width = image.shape
     size = (max(1, round(width * from_mm[0] / to_mm)), max(1, round(height * from_mm[1] / to_mm)))
     if nearest:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from osteon.imaging.slices import Window, context_step, neighbour_indices, pad_to_multiple, resize_slice
 from osteon.networks.unet import UNetConfig, build_unet
@@ -30,16 +30,22 @@ if TYPE_CHECKING:
 STRIDE = 16
 """Sides of the network's input are whole multiples of this."""
 IGNORED = 255
+"""Label of training pixels that are bone of unknown site."""
+SMOOTH_MM = 1.5
+LARGEST_HOLE_MM2 = 1500.0
 
 
 def build_bone_network(config: BoneConfig) -> nn.Module:
     """The U-Net with random weights."""
     return build_unet(
         UNetConfig(
-            in_channels=3 if config.context_mm > 0 else 1, out_channels=1 + len(SITES), channels=config.channels,
-            strides=(2,) * (len(config.channels) - 1), residual_units=config.residual_units,
+            in_channels=3 if config.context_mm > 0 else 1,
+            out_channels=1 + len(SITES),
+            channels=config.channels,
+            strides=(2,) * (len(config.channels) - 1),
+            residual_units=config.residual_units,
         )
-    )  # fmt: skip
+    )
 
 
 def slice_image(
@@ -59,7 +65,7 @@ def slice_image(
 def draw_sample(
     cases: Sequence[TrainingCase], *, config: BoneConfig, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """One augmented crop: image (C, crop, crop) and site labels (crop, crop), ``IGNORED`` + 1 classes as described.
+    """One augmented crop: image (C, crop, crop) and site labels (crop, crop), 0 outside bone.
 
     The study's augmentations, then what differs between scanners: attenuation scale and offset, noise, blur, and a cut
     field of view.
@@ -126,7 +132,7 @@ def bone_loss(
     wanted = labels.long() - 1
     wanted = torch.where((labels == 0) | (labels == IGNORED), torch.full_like(wanted, -100), wanted)
     known = wanted >= 0
-    parts["site"] = F.cross_entropy(logits[:, 1:], wanted) if bool(known.any()) else logits.sum() * 0
+    parts["site"] = cross_entropy(logits[:, 1:], wanted) if bool(known.any()) else logits.sum() * 0
     return {"loss": parts["bone"] + 0.3 * parts["site"], **{name: value.detach() for name, value in parts.items()}}
 
 
@@ -170,18 +176,65 @@ def bone_masks(
     threshold: float = 0.5,
     on_slice: Callable[[int, int], None] = lambda done, total: None,
 ) -> NDArray[np.uint8]:
-    """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU."""
+    """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU.
+
+    Probabilities of neighbouring slices are averaged (Gaussian of ``SMOOTH_MM``), and what bone encloses on a sagittal
+    or coronal plane, marrow that the network lost, is filled up to ``LARGEST_HOLE_MM2``. The spinal canal is open on
+    those planes, so it stays empty.
+    """
     depth, height, width = hu.shape
-    result = np.zeros(hu.shape, dtype=np.uint8)
+    probability: NDArray[np.uint8] | None = None
+    sites: NDArray[np.uint8] | None = None
     for index in range(depth):
         image = slice_image(hu, index, spacing_mm=spacing_mm, config=config)
+        if probability is None or sites is None:
+            probability = np.zeros((depth, *image.shape[1:]), dtype=np.uint8)
+            sites = np.zeros_like(probability)
         if image.max() > 0:
-            probability, site = _predict(network, image)
-            bone = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR) > threshold
-            named = cv2.resize(site, (width, height), interpolation=cv2.INTER_NEAREST)
-            result[index] = np.where(bone, named, 0)
+            chance, sites[index] = _predict(network, image)
+            probability[index] = np.rint(chance * 255)
         on_slice(index + 1, depth)
+    assert probability is not None and sites is not None  # noqa: PT018  (a volume has at least one slice)
+    _smooth_along_z(probability, sigma=SMOOTH_MM / spacing_mm[2])
+    bone = fill_holes(probability > 255 * threshold, spacing_mm=(config.pixel_mm, config.pixel_mm, spacing_mm[2]))
+    result = np.zeros(hu.shape, dtype=np.uint8)
+    for index in range(depth):
+        if bone[index].any():
+            soft = np.maximum(probability[index], np.where(bone[index], np.uint8(200), np.uint8(0)))
+            fine = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 255 * threshold
+            named = cv2.resize(np.maximum(sites[index], 1), (width, height), interpolation=cv2.INTER_NEAREST)
+            result[index] = np.where(fine, named, 0)
     return result
+
+
+def _smooth_along_z(probability: NDArray[np.uint8], *, sigma: float) -> None:
+    """Gaussian along the first axis, in place, row by row of the slices to bound memory."""
+    if sigma < 0.2 or len(probability) < 2:
+        return
+    for row in range(probability.shape[1]):
+        plane = cv2.GaussianBlur(
+            np.ascontiguousarray(probability[:, row]), (1, 2 * int(3 * sigma + 0.5) + 1), sigmaX=0.1, sigmaY=sigma
+        )
+        probability[:, row] = plane
+
+
+def fill_holes(bone: NDArray[np.bool_], *, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Fill what bone encloses on sagittal and on coronal planes, up to ``LARGEST_HOLE_MM2`` each; (z, y, x)."""
+    filled = bone.copy()
+    for axis, across in ((2, 1), (1, 0)):
+        pixel_mm2 = spacing_mm[2] * spacing_mm[across]
+        for index in np.flatnonzero(bone.any(axis=tuple({0, 1, 2} - {axis}))):
+            plane = np.take(bone, index, axis=axis)
+            count, labels, stats, _ = cv2.connectedComponentsWithStats((~plane).astype(np.uint8), connectivity=4)
+            inside = np.zeros(count, dtype=bool)
+            for k in range(1, count):
+                x, y, w, h, area = stats[k]
+                edge = x == 0 or y == 0 or x + w == plane.shape[1] or y + h == plane.shape[0]
+                inside[k] = not edge and area * pixel_mm2 <= LARGEST_HOLE_MM2
+            where: list[Any] = [slice(None)] * 3
+            where[axis] = index
+            filled[tuple(where)] |= inside[labels]
+    return filled
 
 
 def published(config: BoneConfig) -> BoneConfig:

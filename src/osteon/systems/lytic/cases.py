@@ -32,6 +32,8 @@ class TrainingCase:
     """One cached case; arrays are memory maps on one axial grid, (z, y, x).
 
     Attributes:
+        cohort: name of its cohort; patient names are unique within it.
+        fingerprint: of the voxels and masks.
         spacing_mm: (x, y, z).
         sites: 0 outside bone, 1 where only "bone" is known or the first site, else site k + 1 of ``config.SITES``.
         has_sites: whether ``sites`` tells bones apart.
@@ -39,6 +41,8 @@ class TrainingCase:
 
     case: str
     patient: str
+    cohort: str
+    fingerprint: str
     spacing_mm: tuple[float, float, float]
     hu: NDArray[np.int16]
     sites: NDArray[np.uint8]
@@ -79,8 +83,8 @@ def read_mask(cohort: Cohort, case: Case, kind: str, *, volume: Volume) -> NDArr
     same = mask.grid.shape == volume.grid.shape and np.allclose(mask.grid.affine, volume.grid.affine, atol=0.01)
     if not same:
         raise CohortError(
-            f"case {case.case}: {kind} mask has grid {mask.grid.shape} from {np.round(mask.grid.origin_mm, 1)} mm, the CT "
-            f"{volume.grid.shape} from {np.round(volume.grid.origin_mm, 1)} mm; resample the mask onto the CT"
+            f"case {case.case}: {kind} mask has grid {mask.grid.shape} from {np.round(mask.grid.origin_mm, 1)} mm, the "
+            f"CT {volume.grid.shape} from {np.round(volume.grid.origin_mm, 1)} mm; resample the mask onto the CT"
         )
     return mask.array
 
@@ -94,14 +98,14 @@ def prepare_cases(
         folder = cache / f"case-{_fingerprint(cohort, case)}"
         if not (folder / "case.json").exists():
             _write_case(cohort, case, folder)
-        ready.append(_open_case(folder, case))
+        ready.append(_open_case(folder, case, cohort=cohort.name))
         on_case(number, len(cohort.cases), case.case)
     return ready
 
 
 def _fingerprint(cohort: Cohort, case: Case) -> str:
     """Name of the cached copy: changes when the case or one of its mask files does."""
-    digest = hashlib.sha256(f"2|{cohort.name}|{case.case}|{case.study}".encode())
+    digest = hashlib.sha256(f"3|{cohort.name}|{case.case}|{case.study}".encode())
     for kind in ("bone", "lesions"):
         if kind in case.truth:
             stat = cohort.truth_path(case, kind).stat()
@@ -123,16 +127,35 @@ def _write_case(cohort: Cohort, case: Case, folder: Path) -> None:
     for name, mask, kind in (("sites", sites, np.uint8), ("lesions", lesions, np.uint16)):
         turned = canonical(type(volume)(array=mask, grid=volume.grid, modality="CT"))
         np.save(draft / f"{name}.npy", turned.array.astype(kind))
-    facts = {"spacing_mm": list(axial.grid.spacing_mm), "has_sites": bool(int(np.max(sites)) > 1)}
+    facts = {
+        "spacing_mm": list(axial.grid.spacing_mm),
+        "has_sites": bool(int(np.max(sites)) > 1),
+        "fingerprint": _content(draft),
+    }
     (draft / "case.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
     draft.rename(folder)
 
 
-def _open_case(folder: Path, case: Case) -> TrainingCase:
+def _content(folder: Path) -> str:
+    """SHA-256 over the arrays, the same wherever and whenever they were cached."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.npy")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _open_case(folder: Path, case: Case, *, cohort: str) -> TrainingCase:
     facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     x, y, z = facts["spacing_mm"]
     return TrainingCase(
-        case=case.case, patient=case.patient, spacing_mm=(x, y, z), has_sites=facts["has_sites"],
-        hu=np.load(folder / "hu.npy", mmap_mode="r"), sites=np.load(folder / "sites.npy", mmap_mode="r"),
+        case=case.case,
+        patient=case.patient,
+        cohort=cohort,
+        fingerprint=facts["fingerprint"],
+        spacing_mm=(x, y, z),
+        has_sites=facts["has_sites"],
+        hu=np.load(folder / "hu.npy", mmap_mode="r"),
+        sites=np.load(folder / "sites.npy", mmap_mode="r"),
         lesions=np.load(folder / "lesions.npy", mmap_mode="r"),
-    )  # fmt: skip
+    )

@@ -1,0 +1,99 @@
+"""Candidates' features to probabilities, and the operating point, both from the validation patients alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from osteon.evaluation.froc import froc
+from osteon.evaluation.matching import Detections, match_cases
+from osteon.evaluation.pairs import Pairs, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from osteon.systems.lytic.infer import Candidate
+
+MATCH = Rule(name="any-overlap")
+MATCH_TEXT = "a candidate hits a lesion if its mask shares a voxel with it; each lesion and candidate counts once"
+
+
+def candidate_pairs(found: Sequence[Candidate], lesions: NDArray[np.integer[Any]]) -> Pairs:
+    """Which candidate shares how many voxels with which true lesion (numbers in rising order, from 0)."""
+    rows: list[int] = []
+    columns: list[int] = []
+    shared: list[int] = []
+    numbers = np.unique(lesions[lesions > 0])
+    for k, candidate in enumerate(found):
+        inside = lesions[candidate.shape.window][candidate.shape.mask]
+        hit, count = np.unique(inside[inside > 0], return_counts=True)
+        rows += [k] * len(hit)
+        columns += np.searchsorted(numbers, hit).tolist()
+        shared += count.tolist()
+    return Pairs(
+        prediction=np.asarray(rows, dtype=np.intp),
+        truth=np.asarray(columns, dtype=np.intp),
+        affinity=np.asarray(shared, dtype=np.float64),
+    )
+
+
+def fit_calibration(features: NDArray[np.float64], is_lesion: NDArray[np.bool_]) -> dict[str, Any]:
+    """Logistic regression with a weak ridge penalty on standardised features.
+
+    Args:
+        features: (n, 4) of the candidates.
+        is_lesion: (n,) whether each hit a lesion.
+
+    Returns:
+        "mean", "scale", "weights", "intercept": plain lists, for the bundle. With one class only, a constant
+        probability of (hits + 1) / (n + 2).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    width = features.shape[1]
+    if len(np.unique(is_lesion)) < 2:
+        share = (float(is_lesion.sum()) + 1) / (len(is_lesion) + 2)
+        return {
+            "mean": [0.0] * width,
+            "scale": [1.0] * width,
+            "weights": [0.0] * width,
+            "intercept": float(np.log(share / (1 - share))),
+        }
+    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    model = LogisticRegression(C=10.0).fit((features - mean) / scale, is_lesion)
+    return {
+        "mean": mean.tolist(),
+        "scale": scale.tolist(),
+        "weights": model.coef_[0].tolist(),
+        "intercept": float(model.intercept_[0]),
+    }
+
+
+def probability(features: NDArray[np.float64], calibration: dict[str, Any]) -> NDArray[np.float64]:
+    """Probability that each candidate (n, 4) is a lesion."""
+    x = (features - np.asarray(calibration["mean"])) / np.asarray(calibration["scale"])
+    logit = x @ np.asarray(calibration["weights"]) + calibration["intercept"]
+    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def match_candidates(
+    pairs: Sequence[Pairs], *, scores: Sequence[NDArray[np.float64]], lesions: Sequence[int], patients: Sequence[str]
+) -> Detections:
+    """Match all cases by ``MATCH``, one-to-one; further candidates on a found lesion are ignored."""
+    return match_cases(
+        pairs,
+        scores=list(scores),
+        lesions=list(lesions),
+        patients=list(patients),
+        duplicates="ignore",
+        rule=MATCH_TEXT,
+    )
+
+
+def choose_threshold(detections: Detections, *, false_positives: float) -> float:
+    """Lowest probability that keeps to ``false_positives`` a scan; 0.5 where the validation patients have no lesion."""
+    point = froc(detections, rates=(false_positives,), unit="scan").points[0]
+    return float(np.clip(point.threshold, 0.01, 0.99)) if len(detections.lesion_score) else 0.5

@@ -1,0 +1,190 @@
+"""From an axial volume to candidates: bone mask, detector on the product, boxes linked, masks, features of each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from osteon.imaging.slices import pad_to_multiple
+from osteon.inference.boxes import link_slices, merge_ensemble
+from osteon.inference.lesion_masks import LesionShape, Measures, lesion_shape, measure
+from osteon.networks.yolov5 import detect
+from osteon.systems.lytic.bone import bone_masks
+from osteon.systems.lytic.config import SITES
+from osteon.systems.lytic.detector import hadamard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from osteon.inference.boxes import Track
+    from osteon.networks.yolov5 import YOLOv5
+    from osteon.systems.lytic.config import DetectorConfig, LyticConfig
+
+STRIDE = 32
+DETECT_EVERY_MM = 2.0
+"""Slices closer together than this are read every other (third, ...) one by the detectors."""
+FEATURES = ("logit of the best score", "mean score over the best", "log of the number of slices", "log of the diameter")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One linked lesion before calibration.
+
+    Attributes:
+        shape, measures: its voxels and what was measured on them, on the axial grid.
+        features: (4,) as named by ``FEATURES``.
+        site: bone site with most of its voxels.
+        slices, boxes: slice indices and boxes (x0 y0 x1 y1, pixel edges of the axial grid) behind it.
+    """
+
+    shape: LesionShape
+    measures: Measures
+    features: NDArray[np.float64]
+    site: str
+    slices: tuple[int, ...]
+    boxes: NDArray[np.float32]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidates:
+    """All candidates of a volume with its bone sites (uint8, z y x) and the seconds each stage took."""
+
+    sites: NDArray[np.uint8]
+    found: tuple[Candidate, ...]
+    slice_boxes: tuple[tuple[int, NDArray[np.float32], NDArray[np.float32]], ...]
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+
+def find_candidates(
+    hu: NDArray[Any],
+    *,
+    spacing_mm: tuple[float, float, float],
+    bone_network: nn.Module,
+    detectors: Sequence[YOLOv5],
+    config: LyticConfig,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, stage: None,
+) -> Candidates:
+    """Run bone network and detectors over an axial volume (z, y, x) in HU."""
+    started = time.perf_counter()
+    sites = bone_masks(
+        bone_network,
+        hu,
+        spacing_mm=spacing_mm,
+        config=config.bone,
+        on_slice=lambda done, total: on_progress(done, total, "bone"),
+    )
+    after_bone = time.perf_counter()
+    per_slice = detect_slices(
+        hu, sites > 0, spacing_mm=spacing_mm, detectors=detectors, config=config.detector, on_progress=on_progress
+    )
+    after_boxes = time.perf_counter()
+    step_mm = spacing_mm[2] * detection_step(spacing_mm[2])
+    tracks = link_slices(per_slice, spacing_z_mm=spacing_mm[2], gap_mm=max(6.0, 1.5 * step_mm))
+    found = tuple(
+        candidate
+        for candidate in (_candidate(track, hu, sites, spacing_mm=spacing_mm) for track in tracks)
+        if candidate is not None
+    )
+    timings = {
+        "bone": after_bone - started,
+        "detection": after_boxes - after_bone,
+        "lesions": time.perf_counter() - after_boxes,
+    }
+    return Candidates(sites=sites, found=found, slice_boxes=tuple(per_slice), timings_s=timings)
+
+
+def detection_step(spacing_z_mm: float) -> int:
+    """Every how many slices the detectors look."""
+    return max(1, int(DETECT_EVERY_MM / spacing_z_mm + 1e-6))
+
+
+def detect_slices(
+    hu: NDArray[Any],
+    bone: NDArray[np.bool_],
+    *,
+    spacing_mm: tuple[float, float, float],
+    detectors: Sequence[YOLOv5],
+    config: DetectorConfig,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, stage: None,
+) -> list[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
+    """Boxes (n, 4) in pixel edges of the volume and scores (n,), by slice, for slices with bone."""
+    result = []
+    step = detection_step(spacing_mm[2])
+    for index in range(0, hu.shape[0], step):
+        window = _bone_window(bone, index, spacing_mm=spacing_mm, margin_mm=10.0)
+        if window is not None:
+            image = hadamard(hu, bone, index, spacing_mm=spacing_mm, config=config, window=window)
+            boxes, scores = _detect_image(image, detectors, config)
+            scale = np.array([config.pixel_mm / spacing_mm[0], config.pixel_mm / spacing_mm[1]] * 2, dtype=np.float32)
+            offset = np.array([window[1].start, window[0].start] * 2, dtype=np.float32)
+            result.append((index, boxes * scale + offset, scores))
+        on_progress(index + 1, hu.shape[0], "lesions")
+    return result
+
+
+def _bone_window(
+    bone: NDArray[np.bool_], index: int, *, spacing_mm: tuple[float, float, float], margin_mm: float
+) -> tuple[slice, slice] | None:
+    """Rows and columns that hold the slice's bone, with a margin; None without bone."""
+    rows, columns = bone[index].any(axis=1), bone[index].any(axis=0)
+    if not rows.any():
+        return None
+    window = []
+    for line, size in ((rows, spacing_mm[1]), (columns, spacing_mm[0])):
+        filled = np.flatnonzero(line)
+        margin = int(np.ceil(margin_mm / size))
+        window.append(slice(max(int(filled[0]) - margin, 0), min(int(filled[-1]) + 1 + margin, len(line))))
+    return window[0], window[1]
+
+
+def _detect_image(
+    image: NDArray[np.float32], detectors: Sequence[YOLOv5], config: DetectorConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Merged boxes of the ensemble on one image, in its pixels."""
+    padded = torch.from_numpy(pad_to_multiple(image, STRIDE))[None]
+    members = []
+    for model in detectors:
+        found = detect(
+            model, padded.to(next(model.parameters()).device), confidence=config.min_score, iou=config.nms_iou
+        )[0]
+        members.append((found.boxes_xyxy.float().cpu().numpy(), found.scores.float().cpu().numpy()))
+    return merge_ensemble(members, iou=config.merge_iou)
+
+
+def _candidate(
+    track: Track, hu: NDArray[Any], sites: NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]
+) -> Candidate | None:
+    shape = lesion_shape(track, hu, sites > 0, spacing_mm=spacing_mm)
+    if not shape.mask.any():
+        return None
+    measures = measure(shape, hu, spacing_mm=spacing_mm)
+    inside = sites[shape.window][shape.mask]
+    counts = np.bincount(inside, minlength=len(SITES) + 1)
+    counts[0] = 0
+    site = SITES[int(np.argmax(counts)) - 1] if counts.any() else "unknown"
+    best = float(np.clip(max(track.scores), 1e-4, 1 - 1e-4))
+    features = np.array(
+        [
+            np.log(best / (1 - best)),
+            float(np.mean(track.scores)) / best,
+            np.log(len(track.slices)),
+            np.log(max(measures.longest_mm, 1.0)),
+        ]
+    )
+    return Candidate(
+        shape=shape,
+        measures=measures,
+        features=features,
+        site=site,
+        slices=tuple(track.slices),
+        boxes=np.stack(track.boxes),
+        scores=tuple(track.scores),
+    )

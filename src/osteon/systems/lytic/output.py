@@ -1,0 +1,78 @@
+"""Results of one reading as files: reading.json, SEG, SR, report; NIfTI masks where there is no DICOM to refer to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from osteon.errors import InputError
+from osteon.files import whole_folder
+from osteon.formats.reading_json import write_reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from osteon.records import Series, Volume
+    from osteon.systems.lytic.read import VolumeReading
+
+
+def write_results(out: Path, result: VolumeReading, *, series: Series, volume: Volume) -> tuple[str, ...]:
+    """Write the result folder, whole or not at all.
+
+    Args:
+        out: must not exist, or be empty.
+        result: what was read.
+        series: where the volume came from; SEG and SR refer to its images.
+        volume: what was read.
+
+    Returns:
+        Names of the files, and after them reasons why one is missing.
+    """
+    from dataclasses import replace
+
+    from osteon.formats.nifti import write_nifti
+    from osteon.report.reading_page import write_reading_page
+
+    reading = result.reading
+    with whole_folder(out) as draft:
+        missing = _write_dicom(draft, result, series=series, volume=volume)
+        if missing:
+            reading = replace(reading, warnings=(*reading.warnings, missing))
+            write_nifti(draft / "findings.nii.gz", result.lesion_labels, volume.grid)
+            write_nifti(draft / "bone.nii.gz", (result.bone_sites > 0).astype(np.uint8), volume.grid)
+        write_reading(draft / "reading.json", reading)
+        write_reading_page(
+            draft / "report.html",
+            reading=reading,
+            volume=volume,
+            bone_mask=result.bone_sites > 0,
+            lesion_labels=result.lesion_labels,
+            series_description=series.description,
+        )
+        names = sorted(path.name for path in draft.iterdir())
+    return tuple(names)
+
+
+def _write_dicom(draft: Path, result: VolumeReading, *, series: Series, volume: Volume) -> str:
+    """Write SEG and SR; returns why not, or an empty text."""
+    from osteon.dicom.seg import write_seg
+    from osteon.dicom.series import load_headers
+    from osteon.dicom.sr import write_sr
+
+    if series.source != "dicom":
+        return "The input is no DICOM series: masks were written as NIfTI instead of SEG and SR."
+    try:
+        headers = load_headers(series)
+        seg = write_seg(
+            draft / "findings.seg.dcm",
+            masks=result.lesion_labels,
+            reading=result.reading,
+            headers=headers,
+            grid=volume.grid,
+        )
+        write_sr(draft / "findings.sr.dcm", reading=result.reading, headers=headers, grid=volume.grid, seg=seg)
+    except InputError as error:
+        (draft / "findings.seg.dcm").unlink(missing_ok=True)
+        return f"No SEG and SR: {error}; masks were written as NIfTI instead."
+    return ""
