@@ -125,8 +125,7 @@ def clustered_covariance(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """AUCs (models,) of clustered data and their covariance (Obuchowski, Biometrics 1997, 53:567).
 
-    Cases of one patient may be positive, negative or both. With one case a patient it differs from DeLong's only by the
-    small-sample factors I/(I - 1).
+    Cases of one patient may be positive, negative or both. With one case a patient it is exactly DeLong's.
 
     Args:
         truth: (n,).
