@@ -144,7 +144,11 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str) -> None:
     write_nifti(folder / "lesions.nii.gz", scan.lesions, scan.volume.grid)
     write_nifti(folder / "vertebrae.nii.gz", scan.vertebrae, scan.volume.grid)
     write_labelme(folder / "boxes", slice_boxes(scan.lesions))
-    table = {"lesions": [lesion_record(lesion) for lesion in scan.truth], "mimics": list(scan.mimics)}
+    table = {
+        "lesions": [lesion_record(lesion) for lesion in scan.truth],
+        "unseen": [lesion_record(lesion) for lesion in scan.unseen],
+        "mimics": list(scan.mimics),
+    }
     (folder / "lesions.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     base = f"cases/{case}"
     entry = Case(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osteon.geometry import Grid
+from osteon.phantom.annotator import keep_seen
 from osteon.phantom.acquisition import Scanner, add_noise, add_table, blur, draw_scanner
 from osteon.phantom.ct import CtPatient, draw_patient, render
 from osteon.phantom.shapes import Array
@@ -43,6 +44,8 @@ class CtScan:
         sites: uint8, 0 outside bone, else index into ``phantom.ct.SITES``.
         lesions: uint16, 0 or the lesion's number.
         vertebrae: uint8 VerSe numbers.
+        truth: lesions that an annotator could have counted (``phantom.annotator``); these are in ``lesions``.
+        unseen: drawn lesions that stand out too little; rendered, but in no mask.
         mimics: the drawn mimics as plain dictionaries (kind, bone, diameter, centre).
     """
 
@@ -51,6 +54,7 @@ class CtScan:
     lesions: NDArray[np.uint16]
     vertebrae: NDArray[np.uint8]
     truth: tuple[LesionTruth, ...]
+    unseen: tuple[LesionTruth, ...]
     mimics: tuple[dict[str, Any], ...]
     patient: CtPatient
     scanner: Scanner
@@ -84,10 +88,19 @@ def draw_ct_scan(
     )
     table_mm = float(rng.uniform(95, 135)) if rng.random() < 0.9 else None
     hu, sites, lesions, vertebrae = _scan(patient, grid, scanner, np.random.default_rng(patient.texture_seed), table_mm)
+    drawn = _truth(patient, lesions, grid)
+    seen = keep_seen(hu, sites, lesions, spacing_mm=grid.spacing_mm)
     return CtScan(
-        volume=Volume(array=hu, grid=grid, modality="CT"), sites=sites, lesions=lesions, vertebrae=vertebrae,
-        truth=_truth(patient, lesions, grid), mimics=_mimics(patient), patient=patient, scanner=scanner,
-    )  # fmt: skip
+        volume=Volume(array=hu, grid=grid, modality="CT"),
+        sites=sites,
+        lesions=lesions,
+        vertebrae=vertebrae,
+        truth=tuple(lesion for lesion in drawn if lesion.number in seen),
+        unseen=tuple(lesion for lesion in drawn if lesion.number not in seen),
+        mimics=_mimics(patient),
+        patient=patient,
+        scanner=scanner,
+    )
 
 
 def _scan(
