@@ -39,9 +39,11 @@ def series_style(index: int) -> dict[str, Any]:
 
 def _log_axis(axes: Any) -> None:
     """A logarithmic x axis with plain numbers: names are never read as mathematics, so 10^2 would not be set."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 300 * low else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
@@ -54,11 +56,11 @@ def draw_curves(data: dict[str, Any], figure: Any) -> None:
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=(0, (2, 3)))
     for index, series in enumerate(data["series"]):
         _curve(axes, series, index=int(series.get("colour", index)))
-    if data.get("x_log"):
-        _log_axis(axes)
     axes.set(xlabel=data["x_label"], ylabel=data["y_label"])
     if "x_limits" in data:
         axes.set_xlim(*data["x_limits"])
+    if data.get("x_log"):
+        _log_axis(axes)
     if "y_limits" in data:
         axes.set_ylim(*data["y_limits"])
     axes.legend(loc="best")
@@ -95,13 +97,17 @@ def _error_bars(axes: Any, series: dict[str, Any], *, color: str) -> None:
 
 def draw_confusion(data: dict[str, Any], figure: Any) -> None:
     """A confusion matrix: grey by row share, the count and the share written in each cell."""
+    from matplotlib.patches import Rectangle
+
     counts = np.asarray(data["counts"], float)
     figure.set_size_inches(1.6 + 0.95 * counts.shape[1], 1.3 + 0.75 * counts.shape[0])
     axes = figure.add_subplot()
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    axes.imshow(share, cmap="Greys", vmin=0, vmax=1.25, aspect="auto")
+    axes.set(xlim=(-0.5, counts.shape[1] - 0.5), ylim=(counts.shape[0] - 0.5, -0.5))
     for (row, column), count in np.ndenumerate(counts):
+        grey = f"{1 - 0.8 * share[row, column]:.3f}"  # rectangles, since a raster image would not be SVG
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=grey, edgecolor="black", linewidth=0.5))
         ink = "white" if share[row, column] > 0.6 else "black"
         axes.text(
             column, row, f"{count:g}\n{100 * share[row, column]:.1f} %", ha="center", va="center", color=ink, fontsize=9
@@ -119,12 +125,12 @@ def draw_forest(data: dict[str, Any], figure: Any) -> None:
     rows = data["rows"]
     figure.set_size_inches(6.4, 0.9 + 0.27 * len(rows))
     axes = figure.add_subplot()
-    if data.get("x_log"):
-        _log_axis(axes)
     if data.get("reference") is not None:
         axes.axvline(data["reference"], color="#777777", linewidth=0.8, linestyle=(0, (2, 3)))
     left, right = _forest_limits(rows, log=bool(data.get("x_log")), reference=data.get("reference"))
     axes.set_xlim(left, right)
+    if data.get("x_log"):
+        _log_axis(axes)
     for index, row in enumerate(rows):
         value, low, high = (np.nan if row[key] is None else float(row[key]) for key in ("value", "low", "high"))
         axes.plot([max(low, left), min(high, right)], [index, index], color="black", linewidth=1.1)
