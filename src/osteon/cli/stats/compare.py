@@ -73,6 +73,8 @@ def compare(
     sections = [overview(samples, options=options, rules={name: plan.rule for name, plan in plans.items()})]
     sections += pair_sections(samples, options=options, permutations=permutations)
     warnings = [f"{name}: {text}" for name, plan in plans.items() for text in plan.warnings]
+    if any(sample.clustered for sample in samples.values()):
+        warnings.append("Patients have several units: McNemar's tests take them as independent; quote the permutation.")
     result = StatsResult(
         verb="compare",
         title="Comparison: " + ", ".join(tests),

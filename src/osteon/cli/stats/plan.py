@@ -65,10 +65,12 @@ def make_plan(cases: Cases, *, chosen_on: Cases | None, operating_point: str | N
     if aggregation.per == "case":
         return _case_plan(cases, decision)
     threshold = 0.5 if cases.score is None else decision.threshold
-    grouped = _gather(cases, aggregation, threshold=0.0 if threshold is None else threshold)
+    steps = _gather(cases, aggregation, threshold=0.0 if threshold is None else threshold)
+    grouped = steps[aggregation.per]
     warnings = list(decision.warnings)
-    if threshold is not None and grouped.tied.any():
-        warnings.append(f"{int(grouped.tied.sum())} {aggregation.per}s were tied; --tie {aggregation.tie} decided.")
+    for name, step in steps.items():
+        if threshold is not None and step.tied.any():
+            warnings.append(f"{int(step.tied.sum())} {name}s were tied; --tie {aggregation.tie} decided.")
     sample = Sample(
         truth=grouped.truth,
         score=grouped.score,
@@ -133,16 +135,20 @@ def _choice(source: Cases, aggregation: Aggregation) -> tuple[NDArray[np.bool_],
         raise InputError(f"{source.table.name}: no score column to choose an operating point on")
     if aggregation.per == "case" or aggregation.rule == "majority":
         return source.truth, source.score
-    grouped = _gather(source, aggregation, threshold=0.0)
+    grouped = _gather(source, aggregation, threshold=0.0)[aggregation.per]
     return grouped.truth, grouped.score
 
 
-def _gather(cases: Cases, aggregation: Aggregation, *, threshold: float) -> Grouped:
+def _gather(cases: Cases, aggregation: Aggregation, *, threshold: float) -> dict[str, Grouped]:
+    """Each step by name: "sequence" where there is such a column or it is counted, then "patient" unless it is not."""
     score = cases.score if cases.score is not None else np.asarray(cases.called, np.float64)
     units = single_units(cases.truth, score, threshold=threshold)
-    step: dict[str, Any] = {"rule": aggregation.rule, "threshold": threshold, "tie": aggregation.tie}
+    rule: dict[str, Any] = {"rule": aggregation.rule, "threshold": threshold, "tie": aggregation.tie}
+    steps: dict[str, Grouped] = {}
     if aggregation.per == "sequence" or "sequence" in cases.table.columns:
         # Two patients may both have a sequence "T1": it is named together with its patient.
         sequence = np.char.add(np.char.add(cases.patient, "\x1f"), cases.table.text("sequence"))
-        units = gather(units, sequence, **step)
-    return units if aggregation.per == "sequence" else gather(units, cases.patient[units.first], **step)
+        units = steps["sequence"] = gather(units, sequence, **rule)
+    if aggregation.per == "patient":
+        steps["patient"] = gather(units, cases.patient[units.first], **rule)
+    return steps
