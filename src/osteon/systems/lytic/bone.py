@@ -31,6 +31,10 @@ STRIDE = 16
 """Sides of the network's input are whole multiples of this."""
 IGNORED = 255
 """Label of training pixels that are bone of unknown site."""
+MUSCLE = np.float32(0.2)
+"""Muscle in the default window, 0 to 1."""
+MARGIN_PX = 24
+"""Air put round a slice: a field of view that ends in the body then looks as it did in training."""
 SMOOTH_MM = 1.5
 LARGEST_HOLE_MM2 = 1500.0
 
@@ -86,24 +90,84 @@ def draw_sample(
 def _vary(
     image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Scanner differences and cut fields of view, all at moderate probability."""
-    gain, offset = generator.uniform(0.85, 1.2), generator.uniform(-0.04, 0.04)
-    image = np.where(image > 0, image * np.float32(gain) + np.float32(offset), image)
-    if generator.random() < 0.3:
-        sigma = float(generator.uniform(0.3, 1.0))
-        image = np.stack([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in image])
+    """What differs between patients and scanners beyond what the training scans show, each at its own probability.
+
+    Marrow of any density (osteoporosis, fat, sclerosis), enhanced organs and vessels, attenuation scale, blur, noise of
+    any grain, and a cut field of view. Values are windowed, 0 to 1; 0 is air and stays air.
+    """
+    body = image > 0
+    if generator.random() < 0.5:
+        image = _other_marrow(image, labels, generator)
     if generator.random() < 0.4:
-        noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(generator.uniform(0.01, 0.09))
-        image = np.where(image > 0, image + noise, image)
-    if generator.random() < 0.25:
-        low, high = sorted(generator.uniform(0, image.shape[-1], 2).astype(int))
-        axis = int(generator.integers(2))
-        if high - low > 40:
-            outside = np.ones(image.shape[1:], dtype=bool)
-            outside[(slice(low, high), slice(None)) if axis else (slice(None), slice(low, high))] = False
-            image = np.where(outside, np.float32(0), image)
-            labels = np.where(outside, np.uint8(0), labels)
+        image = _faded_bone(image, labels, generator)
+    if generator.random() < 0.35:
+        image = _enhanced_organs(image, labels, generator)
+    gain, offset = generator.uniform(0.85, 1.25), generator.uniform(-0.04, 0.04)
+    image = np.where(body, image * np.float32(gain) + np.float32(offset), image)
+    if generator.random() < 0.35:
+        across, along = generator.uniform(0.2, 1.2, 2)
+        image = np.stack([cv2.GaussianBlur(plane, (0, 0), sigmaX=across, sigmaY=along) for plane in image])
+    if generator.random() < 0.5:
+        noise = generator.standard_normal(image.shape, dtype=np.float32)
+        if generator.random() < 0.5:
+            grain = float(generator.uniform(0.4, 0.9))
+            noise = np.stack([cv2.GaussianBlur(plane, (0, 0), grain) for plane in noise]) * np.float32(2.5 * grain)
+        image = np.where(body, image + noise * np.float32(generator.uniform(0.01, 0.07)), image)
+    if generator.random() < 0.35:
+        image, labels = _cut_field(image, labels, generator)
     return np.clip(image, 0, 1).astype(np.float32), labels
+
+
+def _smooth_noise(shape: tuple[int, ...], generator: np.random.Generator, *, cells: int) -> NDArray[np.float32]:
+    """A smooth random field over (H, W), about zero mean and unit variance, with ``cells`` blobs a side."""
+    small = generator.standard_normal((cells, cells), dtype=np.float32)
+    return np.asarray(cv2.resize(small, (shape[-1], shape[-2]), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+
+
+def _other_marrow(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Shift what lies inside bone and is no cortex by one random amount, uneven by a smooth field."""
+    inner = cv2.erode((labels > 0).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    inner = cv2.GaussianBlur(inner, (0, 0), 0.8)
+    spongy = np.clip((0.55 - image) / 0.2, 0, 1) * inner
+    shift = generator.uniform(-0.14, 0.08) + 0.03 * _smooth_noise(image.shape, generator, cells=10)
+    return image + spongy * shift.astype(np.float32)
+
+
+def _faded_bone(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Bring all bone nearer to muscle, as thin cortex and lost trabeculae do in osteoporosis and thick slices."""
+    inside = cv2.GaussianBlur(cv2.dilate((labels > 0).astype(np.float32), np.ones((3, 3), np.uint8)), (0, 0), 0.8)
+    kept = 1 - generator.uniform(0.1, 0.65) * inside * (image > MUSCLE)
+    return np.asarray(MUSCLE + (image - MUSCLE) * kept, dtype=np.float32)
+
+
+def _enhanced_organs(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Raise blobs of soft tissue outside bone to the attenuation of contrast agent, sharp-edged, without a cortex."""
+    field = _smooth_noise(image.shape, generator, cells=int(generator.integers(5, 16)))
+    blobs = np.clip((field - generator.uniform(0.7, 1.5)) * 6, 0, 1)
+    away = cv2.dilate((labels > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    soft = (image > 0.12) & (image < 0.45)
+    rise = generator.uniform(0.04, 0.28)
+    return image + np.where(soft & away, blobs * np.float32(rise), np.float32(0)).astype(np.float32)
+
+
+def _cut_field(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Blank everything outside a random rectangle of at least 40 pixels a side."""
+    outside = np.ones(image.shape[1:], dtype=bool)
+    sides = []
+    for length in image.shape[1:]:
+        size = int(generator.integers(40, length + 1))
+        start = int(generator.integers(0, length - size + 1))
+        sides.append(slice(start, start + size))
+    outside[sides[0], sides[1]] = False
+    return np.where(outside, np.float32(0), image), np.where(outside, np.uint8(0), labels)
 
 
 def batches(
@@ -158,13 +222,13 @@ def validation_metrics(network: nn.Module, cases: Sequence[TrainingCase], *, con
 
 def _predict(network: nn.Module, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Probability of bone and number of the likeliest site, (H, W), at the network's pixel size."""
-    padded = pad_to_multiple(image, STRIDE)
+    edge = ((0, 0), (MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX))
+    padded = pad_to_multiple(np.pad(image, edge), STRIDE)
     device = next(network.parameters()).device
     with torch.inference_mode():
         logits = network(torch.from_numpy(padded)[None].to(device)).float().cpu()
-    height, width = image.shape[1:]
-    probability = logits[0, 0, :height, :width].sigmoid().numpy()
-    return probability, (logits[0, 1:, :height, :width].argmax(dim=0) + 1).to(torch.uint8).numpy()
+    logits = logits[0, :, MARGIN_PX : MARGIN_PX + image.shape[1], MARGIN_PX : MARGIN_PX + image.shape[2]]
+    return logits[0].sigmoid().numpy(), (logits[1:].argmax(dim=0) + 1).to(torch.uint8).numpy()
 
 
 def bone_masks(

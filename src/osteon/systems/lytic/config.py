@@ -57,13 +57,15 @@ class DetectorConfig:
         epochs, samples: images an epoch.
         batch, learning_rate: of AdamW.
         mosaic: probability of a mosaic of four.
+        objectness_gain: of the loss, at any image size; YOLOv5 publishes 1.0 at 640 pixels, scaled by area, which
+            leaves a few small lesions in a slice too little weight.
         min_score: boxes below are dropped before linking.
         nms_iou, merge_iou: suppression within a network; merging between networks and directions.
     """
 
     size: str = "n"
     members: int = 1
-    pixel_mm: float = 0.8
+    pixel_mm: float = 0.55
     window_hu: tuple[float, float] = (-150.0, 650.0)
     context_mm: float = 2.5
     margin_mm: float = 2.5
@@ -72,7 +74,8 @@ class DetectorConfig:
     samples: int = 800
     batch: int = 16
     learning_rate: float = 2e-3
-    mosaic: float = 0.3
+    mosaic: float = 0.1
+    objectness_gain: float = 2.0
     min_score: float = 0.02
     nms_iou: float = 0.3
     merge_iou: float = 0.4

@@ -98,7 +98,7 @@ def list_slices(cases: Sequence[TrainingCase]) -> tuple[list[_Where], list[_Wher
 
 
 def boxes_on_slice(plane: NDArray[Any], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
-    """Boxes (n, 4), pixel edges, of the lesions on one slice of a label map, without those under ``SMALLEST_BOX_MM``."""
+    """Boxes (n, 4), pixel edges, of the lesions on one slice of a label map, but those under ``SMALLEST_BOX_MM``."""
     boxes = []
     if plane.any():
         for found in ndimage.find_objects(plane):
@@ -112,8 +112,10 @@ def boxes_on_slice(plane: NDArray[Any], spacing_mm: tuple[float, float, float]) 
 
 
 def anchors_of(cases: Sequence[TrainingCase], *, config: DetectorConfig) -> Any:
-    """Anchors fitted to the boxes of the training slices, in network pixels."""
+    """Anchors fitted to the boxes of the training slices, in network pixels; without any box, YOLOv5's own."""
     positive, _ = list_slices(cases)
+    if not positive:
+        return None
     sizes = [
         (where.boxes[:, 2:] - where.boxes[:, :2]) * np.asarray(cases[where.case].spacing_mm[:2]) / config.pixel_mm
         for where in positive

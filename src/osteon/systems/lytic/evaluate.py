@@ -212,7 +212,8 @@ def _froc_section(results: Sequence[CaseResult], detections: Detections) -> Sect
     if len(large.lesion_score):
         figures += [
             Figure(
-                name=f"sensitivity, lesions of {SMALLEST_MM:g} mm and more, at {p.false_positives:g} false positives a scan",
+                name=f"sensitivity at {p.false_positives:g} false positives a scan",
+                group=f"lesions of {SMALLEST_MM:g} mm and more",
                 estimate=p.sensitivity,
                 rule=MATCH_TEXT,
             )

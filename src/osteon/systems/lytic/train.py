@@ -139,7 +139,7 @@ def train_detector(
     stage = config.detector
     torch.manual_seed(config.seed + 1000 * (member + 1))
     model = detector_stage.build_detector(stage, detector_stage.anchors_of(fold.train, config=stage))
-    loss = YoloLossConfig(image_size=stage.crop)
+    loss = YoloLossConfig(objectness=stage.objectness_gain, image_size=640)
     loop = LoopConfig(
         epochs=stage.epochs,
         optimizer="adamw",
@@ -206,8 +206,8 @@ def calibrate_model(
     )
     point = {
         "threshold": round(threshold, 4),
-        "chosen": f"highest sensitivity at up to {config.false_positives:g} false positives a scan on {len(fold.validation)} "
-        "validation scans",
+        "chosen": f"highest sensitivity at up to {config.false_positives:g} false positives a scan on "
+        f"{len(fold.validation)} validation scans",
     }
     metrics = {
         f"validation sensitivity at {p.false_positives:g} false positives a scan": round(p.sensitivity.value, 4)
