@@ -142,7 +142,8 @@ def keep_rows(table: CaseTable, only: Sequence[str]) -> CaseTable:
         cells = table.text(column.strip())
         kept = cells == value.strip()
         if not kept.any():
-            raise InputError(f"{table.name}: no row has {condition}; {column} holds {sorted(set(cells.tolist()))[:8]}")
+            there = "" if column.strip() == "patient" else f"; {column} holds {sorted(set(cells.tolist()))[:8]}"
+            raise InputError(f"{table.name}: no row has {condition}{there}")
         table = table.select(kept)
     return table
 

@@ -92,3 +92,10 @@ def test_too_few_tests_are_refused(tmp_path):
         run("compare", paths[0])
     with pytest.raises(UsageError, match="expected one file, got 2"):
         run("compare", *paths[:2], "--column", "model")
+
+
+def test_unknown_names_are_refused(tmp_path):
+    paths, *_ = three_models(tmp_path)
+    for option, wrong in (("--per", "slice"), ("--rule", "median"), ("--tie", "coin")):
+        with pytest.raises(UsageError, match=f"{option} '{wrong}'"):
+            run("compare", *paths, option, wrong)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, emit
+from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, check_choice, emit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.cli.stats.sections import Options
-    from osteon.report.result import Section
+    from osteon.evaluation.agreement import BlandAltman
+    from osteon.report.result import Figure, Section
 
 KINDS = ("category", "measurement")
 HELP = """Agreement of readers: kappa of categories, Bland-Altman of measurements, Dice of masks.
@@ -53,14 +54,15 @@ def agreement(
 
     if (file is None) == (not masks):
         raise UsageError("stats agreement: expected either FILE or --masks FOLDER --masks FOLDER")
-    if kind not in KINDS or weights not in WEIGHTS:
-        raise UsageError(f"--kind {kind!r}, --weights {weights!r}: expected one of {list(KINDS)} and {list(WEIGHTS)}")
+    check_choice("--kind", kind, KINDS)
+    check_choice("--weights", weights, WEIGHTS)
     options = Options(level=level, resamples=resamples, seed=seed)
     if masks:
         sections, inputs = mask_sections(masks, options=options), tuple(folder.name for folder in masks)
     else:
         assert file is not None  # one of both is given
-        sections, inputs = rating_sections(file, kind, column, weights, order, unit, options=options), (file.name,)
+        how: dict[str, Any] = {"kind": kind, "column": column, "weights": weights, "order": order, "unit": unit}
+        sections, inputs = rating_sections(file, options=options, **how), (file.name,)
     result = StatsResult(
         verb="agreement",
         title="Agreement: " + ", ".join(inputs),
@@ -75,7 +77,7 @@ def agreement(
 
 
 def rating_sections(
-    file: Path, kind: str, column: str, weights: str, order: str | None, unit: str, *, options: Options
+    file: Path, *, options: Options, kind: str, column: str, weights: str, order: str | None, unit: str
 ) -> list[Section]:
     """Ratings of a CSV: (cases, readers), then one section by kind."""
     import numpy as np
@@ -97,7 +99,7 @@ def rating_sections(
     categories = ordered_categories(sorted(set(cells.tolist())), order=order, weights=weights, name=table.name)
     place = {name: index for index, name in enumerate(categories)}
     codes = np.array([place[cell] for cell in cells.tolist()])[grid.row]
-    return kappa_sections(codes, readers, patients, categories, weights=weights, options=options)
+    return kappa_sections(codes, readers, patients=patients, categories=categories, weights=weights, options=options)
 
 
 def ordered_categories(found: list[str], *, order: str | None, weights: str, name: str) -> list[str]:
@@ -127,9 +129,9 @@ def ordered_categories(found: list[str], *, order: str | None, weights: str, nam
 def kappa_sections(
     codes: NDArray[Any],
     readers: tuple[str, ...],
+    *,
     patients: NDArray[Any],
     categories: list[str],
-    *,
     weights: str,
     options: Options,
 ) -> list[Section]:
@@ -137,45 +139,57 @@ def kappa_sections(
     import numpy as np
 
     from osteon.evaluation import agreement as measures
-    from osteon.evaluation.intervals import proportion
     from osteon.report.result import Figure, Plot, Section
 
-    shared: dict[str, Any] = {"categories": len(categories), "weights": weights}
-    name = "Cohen's kappa" if weights == "none" else f"Cohen's kappa, {weights} weights"
-    figures, plots = [], []
+    figures: list[Figure] = []
+    plots: list[Plot] = []
     for first, second in combinations(range(len(readers)), 2):
-        a, b, pair = codes[first], codes[second], f"{readers[first]} v {readers[second]}"
-        same = int((a == b).sum())
-        figures += [
-            Figure(
-                name="observed agreement",
-                estimate=proportion(same, len(a), unit="cases", level=options.level),
-                counts=f"{same}/{len(a)}",
-                group=pair,
-            ),
-            Figure(name=name, estimate=measures.cohen_kappa(a, b, level=options.level, **shared), group=pair),
-            Figure(
-                name=name,
-                estimate=measures.cohen_kappa_bootstrap(a, b, patients, **shared, **options.bootstrap),
-                group=pair,
-            ),
-        ]
-        table = measures.pair_table(a, b, len(categories))
+        pair = f"{readers[first]} v {readers[second]}"
+        both = codes[[first, second]]
+        figures += _pair_figures(both, pair, patients=patients, count=len(categories), weights=weights, options=options)
+        table = measures.pair_table(both[0], both[1], len(categories))
         data = {"counts": table, "row_names": categories, "column_names": categories}
         data |= {"x_label": readers[second], "y_label": readers[first]}
-        plots.append(Plot(kind="confusion", title=pair, data=data, caption=f"{len(a)} cases."))
+        plots.append(Plot(kind="confusion", title=pair, data=data, caption=f"{codes.shape[1]} cases."))
     sections = [Section(title="Pairs of readers", figures=tuple(figures), plots=tuple(plots))]
     if len(readers) > 2:
         counts = measures.category_counts(np.asarray(codes).T, len(categories))
+        boot = measures.fleiss_kappa_bootstrap(counts, patients, **options.bootstrap)
         together = (
             Figure(name="Fleiss' kappa", estimate=measures.fleiss_kappa(counts, level=options.level)),
-            Figure(
-                name="Fleiss' kappa", estimate=measures.fleiss_kappa_bootstrap(counts, patients, **options.bootstrap)
-            ),
+            Figure(name="Fleiss' kappa", estimate=boot),
         )
-        note = "Fleiss' kappa takes categories as unordered." if weights != "none" else ""
-        sections.append(Section(title="All readers", figures=together, notes=(note,) if note else ()))
+        notes = ("Fleiss' kappa takes categories as unordered.",) if weights != "none" else ()
+        sections.append(Section(title="All readers", figures=together, notes=notes))
     return sections
+
+
+def _pair_figures(
+    both: NDArray[Any], pair: str, *, patients: NDArray[Any], count: int, weights: str, options: Options
+) -> list[Figure]:
+    """Observed agreement, and kappa with its asymptotic interval and that over patients; ``both`` is (2, cases)."""
+    from osteon.evaluation import agreement as measures
+    from osteon.evaluation.intervals import proportion
+    from osteon.report.result import Figure
+
+    a, b = both
+    shared: dict[str, Any] = {"categories": count, "weights": weights}
+    name = "Cohen's kappa" if weights == "none" else f"Cohen's kappa, {weights} weights"
+    same = int((a == b).sum())
+    return [
+        Figure(
+            name="observed agreement",
+            estimate=proportion(same, len(a), unit="cases", level=options.level),
+            counts=f"{same}/{len(a)}",
+            group=pair,
+        ),
+        Figure(name=name, estimate=measures.cohen_kappa(a, b, level=options.level, **shared), group=pair),
+        Figure(
+            name=name,
+            estimate=measures.cohen_kappa_bootstrap(a, b, patients, **shared, **options.bootstrap),
+            group=pair,
+        ),
+    ]
 
 
 def measurement_sections(
@@ -183,48 +197,43 @@ def measurement_sections(
 ) -> list[Section]:
     """Bland and Altman for every pair of readers; ``values`` is (readers, cases)."""
     from osteon.evaluation.agreement import bland_altman
+
+    return [
+        _limits_section(
+            values[[first, second]],
+            bland_altman(values[first], values[second], level=options.level, unit=cases),
+            pair=f"{readers[first]} - {readers[second]}",
+            unit=unit,
+        )
+        for first, second in combinations(range(len(readers)), 2)
+    ]
+
+
+def _limits_section(both: NDArray[Any], found: BlandAltman, *, pair: str, unit: str) -> Section:
+    """Bias, limits of agreement and the plot of one pair; ``both`` is (2, cases)."""
     from osteon.report.result import Figure, Plot, Section, TestResult
 
-    sections = []
-    for first, second in combinations(range(len(readers)), 2):
-        found = bland_altman(values[first], values[second], level=options.level, unit=cases)
-        pair = f"{readers[first]} - {readers[second]}"
-        n = found.bias.n
-        limits = {
-            key: [getattr(found, key).value, getattr(found, key).low, getattr(found, key).high]
-            for key in ("bias", "lower", "upper")
-        }
-        data = {
-            "mean": (values[first] + values[second]) / 2,
-            "difference": values[first] - values[second],
-            "unit": unit,
-            **limits,
-        }
-        caption = (
-            f"{n} {cases}; SD of the differences {found.deviation:.4g}. Bands: {100 * options.level:g} % intervals."
-        )
-        sections.append(
-            Section(
-                title=f"Bland-Altman: {pair}",
-                figures=tuple(
-                    Figure(name=name, estimate=estimate, group=pair)
-                    for name, estimate in (
-                        ("bias", found.bias),
-                        ("lower limit of agreement", found.lower),
-                        ("upper limit of agreement", found.upper),
-                        ("slope of difference on mean", found.slope),
-                    )
-                ),
-                tests=(
-                    TestResult(
-                        name="proportional bias", comparison=pair, p=found.slope_p, n=n, unit=cases, detail="slope = 0"
-                    ),
-                ),
-                plots=(Plot(kind="bland-altman", title=pair, data=data, caption=caption),),
-                notes=("Limits of agreement take the cases as independent and the differences as normal.",),
-            )
-        )
-    return sections
+    n, cases = found.bias.n, found.bias.unit
+    data: dict[str, Any] = {"mean": both.mean(axis=0), "difference": both[0] - both[1], "unit": unit}
+    for key in ("bias", "lower", "upper"):
+        estimate = getattr(found, key)
+        data[key] = [estimate.value, estimate.low, estimate.high]
+    level = f"{100 * found.bias.level:g} %"
+    caption = f"{n} {cases}; SD of the differences {found.deviation:.4g}. Bands: {level} intervals."
+    named = (
+        ("bias", found.bias),
+        ("lower limit of agreement", found.lower),
+        ("upper limit of agreement", found.upper),
+        ("slope of difference on mean", found.slope),
+    )
+    test = TestResult(name="proportional bias", comparison=pair, p=found.slope_p, n=n, unit=cases, detail="slope = 0")
+    return Section(
+        title=f"Bland-Altman: {pair}",
+        figures=tuple(Figure(name=name, estimate=estimate, group=pair) for name, estimate in named),
+        tests=(test,),
+        plots=(Plot(kind="bland-altman", title=pair, data=data, caption=caption),),
+        notes=("Limits of agreement take the cases as independent and the differences as normal.",),
+    )
 
 
 def mask_sections(folders: list[Path], *, options: Options) -> list[Section]:

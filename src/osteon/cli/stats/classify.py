@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, emit
+from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, check_choice, emit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from osteon.cli.stats.sections import Options
     from osteon.report.result import Section, StatsResult
 
-LEVELS = ("case", "sequence", "patient")
 HELP = """Sensitivity, specificity, ROC, calibration of one test, with intervals.
 
 FILE is a CSV with the columns case, patient, truth and score (any ordered number) or predicted (a label);
@@ -63,7 +62,7 @@ def classify(
 
     settings: dict[str, Any] = {key: value for key, value in locals().items() if key in _SHOWN}
     options = Options(interval=interval, level=level, resamples=resamples, seed=seed)
-    _check_names({"--per": (level_of, LEVELS), "--interval": (interval, ("wilson", "clopper-pearson"))})
+    check_choice("--interval", interval, ("wilson", "clopper-pearson"))
     if (file is None) == (counts is None):
         raise UsageError("stats classify: expected either FILE or --counts TP,FP,FN,TN")
     if file is None:
@@ -102,14 +101,6 @@ _SHOWN = (
     *("truth", "positive", "operating_point", "choose_on", "level_of", "rule", "tie", "truth_per_case", "bins"),
     *("binning", "prevalence", "by", "only", "interval", "level", "resamples", "seed"),
 )
-
-
-def _check_names(choices: dict[str, tuple[str, tuple[str, ...]]]) -> None:
-    from osteon.errors import UsageError
-
-    for option, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise UsageError(f"{option} {value!r}: expected one of {list(allowed)}")
 
 
 def _result(name: str, *, settings: dict[str, Any], sections: list[Section], warnings: Sequence[str]) -> StatsResult:

@@ -183,7 +183,8 @@ def pair_sections(samples: dict[str, Sample], *, options: Options, permutations:
         families: list[list[TestResult]] = []
         for (first, one), (second, other) in combinations(samples.items(), 2):
             compare_pair = _compare_auc if metric == "AUC" else _compare_outcomes
-            found = compare_pair(metric, one, other, f"{first} - {second}", options, permutations)
+            label = f"{first} - {second}"
+            found = compare_pair(one, other, metric=metric, label=label, options=options, permutations=permutations)
             if found is not None:
                 figures.append(found[0])
                 families.append(found[1])
@@ -202,7 +203,7 @@ def pair_sections(samples: dict[str, Sample], *, options: Options, permutations:
 
 
 def _compare_outcomes(
-    metric: str, one: Sample, other: Sample, label: str, options: Options, permutations: int
+    one: Sample, other: Sample, *, metric: str, label: str, options: Options, permutations: int
 ) -> tuple[Figure, list[TestResult]] | None:
     """McNemar (exact, mid-p, chi-square) and a permutation by patient of which cases each test gets right."""
     from osteon.evaluation import paired
@@ -253,7 +254,7 @@ def _resampled_difference(first: Any, second: Any, patients: Any, *, unit: str, 
 
 
 def _compare_auc(
-    metric: str, one: Sample, other: Sample, label: str, options: Options, permutations: int
+    one: Sample, other: Sample, *, metric: str, label: str, options: Options, permutations: int
 ) -> tuple[Figure, list[TestResult]] | None:
     """Paired DeLong (Obuchowski's where patients have several units) and a permutation of ranks by patient."""
     from osteon.evaluation import paired

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, emit
+from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, check_choice, emit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,13 +50,11 @@ def features(
     import numpy as np
 
     from osteon.cli.stats.sections import Options
-    from osteon.errors import UsageError
     from osteon.formats.cases import check_patient_classes, check_two_classes
     from osteon.formats.tables import read_table
     from osteon.report.result import StatsResult
 
-    if penalty not in PENALTIES:
-        raise UsageError(f"--penalty {penalty!r}: expected one of {list(PENALTIES)}")
+    check_choice("--penalty", penalty, PENALTIES)
     table = read_table(file, required=("case", "patient", "truth"))
     table.unique_on(["case"])
     truth = table.classes("truth", positive=positive)

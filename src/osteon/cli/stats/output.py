@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from osteon.report.result import StatsResult
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout instead of tables.")]
@@ -17,6 +19,18 @@ HtmlPath = Annotated[
 Level = Annotated[float, typer.Option("--level", help="Confidence level of every interval.", min=0.5, max=0.9999)]
 Resamples = Annotated[int, typer.Option("--resamples", help="Bootstrap resamples (of patients).", min=100, max=100_000)]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random draw.", min=0)]
+
+
+def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a name that an option does not know.
+
+    Raises:
+        UsageError: ``value`` is not one of ``allowed``.
+    """
+    from osteon.errors import UsageError
+
+    if value not in allowed:
+        raise UsageError(f"{option} {value!r}: expected one of {list(allowed)}")
 
 
 def emit(result: StatsResult, *, as_json: bool, html: Path | None) -> None:

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cli.stats.output import check_choice
 from osteon.cli.stats.sections import Sample
 from osteon.errors import InputError, UsageError
-from osteon.evaluation.aggregate import Grouped, gather, single_units
+from osteon.evaluation.aggregate import RULES, TIES, Grouped, gather, single_units
 from osteon.evaluation.operating import choose_threshold, parse_rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.formats.cases import Cases
+
+
+LEVELS = ("case", "sequence", "patient")
+"""What can be counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +36,11 @@ class Aggregation:
     per: str
     rule: str
     tie: str
+
+    def __post_init__(self) -> None:
+        check_choice("--per", self.per, LEVELS)
+        check_choice("--rule", self.rule, RULES)
+        check_choice("--tie", self.tie, TIES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

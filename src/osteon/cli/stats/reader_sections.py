@@ -35,7 +35,7 @@ class Design:
 
 
 def metric_sections(
-    study: ReaderStudy, called: NDArray[Any] | None, metric: str, design: Design, *, options: Options
+    study: ReaderStudy, called: NDArray[Any] | None, *, metric: str, design: Design, options: Options
 ) -> list[Section]:
     """The analysis of one figure of merit.
 

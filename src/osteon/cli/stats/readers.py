@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, emit
+from osteon.cli.stats.output import HtmlPath, JsonFlag, Level, Resamples, Seed, check_choice, emit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.formats.reader_study import ReaderStudy
+    from osteon.report.result import Section
 
 METRICS = ("auc", "sensitivity", "specificity", "accuracy")
 COVARIANCES = ("jackknife", "delong", "bootstrap")
@@ -52,18 +53,14 @@ def readers(
     """Read, analyse, show."""
     from osteon.cli.stats.reader_sections import Design, location_section, metric_sections, roc_section, time_sections
     from osteon.cli.stats.sections import Options
-    from osteon.errors import UsageError
     from osteon.formats.reader_study import read_reader_study
     from osteon.report.result import StatsResult
 
-    for option, value, allowed in (
-        *(("--metric", name, METRICS) for name in metric or []),
-        ("--covariance", covariance, COVARIANCES),
-        ("--readers", reader_factor, CHOICES),
-        ("--cases", case_factor, CHOICES),
-    ):
-        if value not in allowed:
-            raise UsageError(f"{option} {value!r}: expected one of {list(allowed)}")
+    for name in metric or []:
+        check_choice("--metric", name, METRICS)
+    check_choice("--covariance", covariance, COVARIANCES)
+    check_choice("--readers", reader_factor, CHOICES)
+    check_choice("--cases", case_factor, CHOICES)
     study = read_reader_study(file, positive=positive, only=only or [], truth_per_case=truth_per_case)
     options = Options(level=level, resamples=resamples, seed=seed)
     design = Design(
@@ -71,7 +68,9 @@ def readers(
     )
     called = calls(study, threshold)
     wanted = metric or [name for name in METRICS if (study.score if name == "auc" else called) is not None]
-    sections = [section for name in wanted for section in metric_sections(study, called, name, design, options=options)]
+    sections: list[Section] = []
+    for name in wanted:
+        sections += metric_sections(study, called, metric=name, design=design, options=options)
     if study.score is not None:
         sections += [roc_section(study, called)]
     if study.location is not None and called is not None:
