@@ -1,4 +1,4 @@
-"""Shared fixtures: where the real scans are, and one thread for torch."""
+"""Shared fixtures: where the real scans are, one thread for torch, no time limits in properties."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A property must hold, however busy the machine is: no test asserts a time.
+settings.register_profile("osteon", deadline=None)
+settings.load_profile("osteon")
 
 # Small networks on many threads, beside other work, are ten times slower than on one; set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
