@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.phantom.shapes import Array, Solid, Vector, smooth_minimum
+from osteon.phantom.shapes import smooth_minimum
+
+if TYPE_CHECKING:
+    from osteon.phantom.shapes import Array, Solid, Vector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,13 +20,16 @@ class Bone:
 
     Attributes:
         name: e.g. "L3", "rib 5 left", "femur shaft right".
-        site: bone site as in a finding: vertebra, rib, sternum, clavicle, scapula, humerus, pelvis, sacrum, femur, skull.
-        label: VerSe number for vertebrae and sacrum (8 = T1 ... 20 = L1 ... 26 = sacrum), else 0.
-        solids: joined with a fillet of ``blend_mm``.
+        site: bone site as in a finding: vertebra, rib, sternum, clavicle, scapula, humerus, pelvis, sacrum, femur,
+            skull.
+        solids: joined with a fillet of ``blend_mm``. The first of a vertebra other than C1 is its body.
         holes: cut out.
+        label: VerSe number for vertebrae and sacrum (8 = T1 ... 20 = L1 ... 26 = sacrum), else 0.
         cortex_mm: thickness of compact bone.
-        marrow: trabecular density relative to L1; below 0.1 it is mostly fatty marrow.
-        body: index into ``solids`` of a vertebral body, or None.
+        cortex_hu: its attenuation.
+        marrow: trabecular density relative to L1; below 0.1 it is fatty marrow alone.
+        frame: 3 x 3, columns left, back and up of a vertebra; otherwise unused.
+        centre: LPS centre of a vertebra's body, (3,) mm; otherwise unused.
     """
 
     name: str
@@ -38,20 +45,20 @@ class Bone:
     centre: Vector = field(default_factory=lambda: np.zeros(3))
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
-        """Signed distance to the outer surface, mm."""
+        """Signed distance in mm to the outer surface, at LPS points given as broadcastable arrays."""
         parts = (solid.distance(x, y, z) for solid in self.solids)
-        outer = reduce(lambda a, b: smooth_minimum(a, b, self.blend_mm), parts)
+        outer = reduce(lambda a, b: smooth_minimum(a, b, blend_mm=self.blend_mm), parts)
         for hole in self.holes:
             outer = np.maximum(outer, -hole.distance(x, y, z))
         return outer
 
     def bounds(self) -> tuple[Vector, Vector]:
-        """Box round all solids."""
+        """Lowest and highest corner (x, y, z) of a box round all solids; fillets may stand out by ``blend_mm`` / 4."""
         lows, highs = zip(*(solid.bounds() for solid in self.solids), strict=True)
         return np.min(lows, axis=0), np.max(highs, axis=0)
 
     def moved(self, rotation: Vector, shift_mm: Vector) -> Bone:
-        """Rotate and shift everything."""
+        """The bone after ``p -> rotation @ p + shift_mm``, holes and frame with it."""
         return replace(
             self,
             solids=tuple(solid.moved(rotation, shift_mm) for solid in self.solids),

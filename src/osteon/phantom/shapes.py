@@ -1,8 +1,12 @@
 """Solid shapes given by their signed distance: negative inside, positive outside, in millimetres.
 
 Every shape answers ``distance(x, y, z)`` for broadcastable arrays of LPS millimetres and ``bounds()``, the corners of
-a box that holds it. Distances are exact for capsules and close near the surface for the others, which is all that a
-partial-volume rendering needs.
+a box that holds it. Distances are exact for spheres and for bars of one radius and a round section; for the others
+they have the right sign and are close near the surface, which is all that a partial-volume rendering needs.
+Points and corners are (x, y, z); a ``frame`` is 3 x 3, its columns the unit vectors of the solid's own axes.
+
+Source of the forms: I. Quilez's "distance functions" (https://iquilezles.org/articles/distfunctions/) for the bar, the
+first-order ellipsoid and the polynomial smooth minimum; the vertebral body is osteon's own.
 """
 
 from __future__ import annotations
@@ -14,7 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+"""Values at points or voxels."""
 Vector = NDArray[np.float64]
+"""A point (3,), several (n, 3), or a 3 x 3 matrix."""
+SIDES = ((1, "left"), (-1, "right"))
+"""Sign of x in LPS and the word for it."""
 
 
 class Solid(Protocol):
@@ -34,7 +42,7 @@ def _f32(*values: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(value) for value in values)
 
 
-def _local(points: tuple[Array, Array, Array], centre: Vector, frame: Vector) -> tuple[Array, Array, Array]:
+def _local(points: tuple[Array, Array, Array], *, centre: Vector, frame: Vector) -> tuple[Array, Array, Array]:
     """Coordinates along the columns of ``frame``, from ``centre``."""
     x, y, z = (p - np.float32(c) for p, c in zip(points, centre, strict=True))
     u, v, w = (_f32(*frame[:, k]) for k in range(3))
@@ -47,7 +55,14 @@ def _local(points: tuple[Array, Array, Array], centre: Vector, frame: Vector) ->
 
 @dataclass(frozen=True, slots=True)
 class Ellipsoid:
-    """Ellipsoid with radii along the columns of ``frame``; with ``shell_mm``, only a layer inside its surface."""
+    """Ellipsoid, or with ``shell_mm`` only a layer of that thickness inside its surface.
+
+    Attributes:
+        centre: (3,) mm.
+        radii: (3,) mm, along the columns of ``frame``.
+        frame: 3 x 3.
+        shell_mm: thickness of the layer; None for the whole.
+    """
 
     centre: Vector
     radii: Vector
@@ -56,7 +71,7 @@ class Ellipsoid:
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Signed distance, first-order exact at the surface."""
-        u, v, w = _local((x, y, z), self.centre, self.frame)
+        u, v, w = _local((x, y, z), centre=self.centre, frame=self.frame)
         a, b, c = _f32(*self.radii)
         k0 = np.sqrt((u / a) ** 2 + (v / b) ** 2 + (w / c) ** 2)
         k1 = np.sqrt((u / a**2) ** 2 + (v / b**2) ** 2 + (w / c**2) ** 2)
@@ -78,9 +93,13 @@ class Ellipsoid:
 
 @dataclass(frozen=True, slots=True)
 class Limb:
-    """Round-ended bar from ``start`` to ``end`` with radii at both; ``squash`` stretches its section along ``frame``.
+    """Round-ended bar from ``start`` to ``end``, its radius going from one to the other.
 
-    A squash of (1, 1, 2) makes the section twice as high as wide along the third column of ``frame``.
+    Attributes:
+        start, end: ends of the axis, (3,) mm.
+        radius_start, radius_end: mm.
+        squash: stretches the section along the columns of ``frame``: (1, 1, 2) makes it twice as high along the third.
+        frame: 3 x 3.
     """
 
     start: Vector
@@ -93,7 +112,7 @@ class Limb:
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Distance to the axis less the local radius, in squashed coordinates."""
         scale = np.asarray(self.squash)
-        u, v, w = _local((x, y, z), self.start, self.frame)
+        u, v, w = _local((x, y, z), centre=self.start, frame=self.frame)
         su, sv, sw = _f32(*(1 / scale))
         u, v, w = u * su, v * sv, w * sw
         axis = (self.frame.T @ (self.end - self.start)) / scale
@@ -121,13 +140,18 @@ class Limb:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """Flat triangle of three corners with a thickness at each, rounded edges: wings of pelvis and shoulder blade."""
+    """Flat triangle with rounded edges: wings of pelvis and shoulder blade.
+
+    Attributes:
+        corners: (3, 3) mm, a corner a row.
+        thickness_mm: at each corner, linear between them.
+    """
 
     corners: Vector
     thickness_mm: tuple[float, float, float]
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
-        """Distance to the triangle less half the local thickness."""
+        """Distance to the triangle less half the local thickness; near its corners the nearest point is approximate."""
         a, b, c = self.corners
         ab, ac = b - a, c - a
         d00, d01, d11 = float(ab @ ab), float(ab @ ac), float(ac @ ac)
@@ -161,17 +185,18 @@ def _into_triangle(s: Array, t: Array) -> tuple[Array, Array]:
     return np.clip(s, 0, 1), np.clip(t, 0, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VertebralBody:
-    """A vertebral body: kidney-shaped section, waist, wedge and concave end-plates.
-
-    Columns of ``frame`` are left, back and up of the vertebra; the origin of it is the centre of the body.
+    """A vertebral body: kidney-shaped section, waist, wedge and concave end-plates. Discs are bodies too.
 
     Attributes:
+        centre: (3,) mm.
+        frame: 3 x 3; its columns are left, back and up of the vertebra.
         width_mm, depth_mm: end-plate sizes.
         front_mm, back_mm: anterior and posterior heights.
         hollow_up_mm, hollow_low_mm: depth of the end-plate concavities.
-        waist: how much narrower the mid-height is (0.1 = 10 %).
+        waist: how much narrower the mid-height is (0.1 = 10 %); negative for a bulge, which ``bounds`` leaves out.
+        round_mm: rounding of the rim.
     """
 
     centre: Vector
@@ -187,7 +212,7 @@ class VertebralBody:
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Smooth maximum of the side wall's and the end-plates' distances."""
-        u, v, w = _local((x, y, z), self.centre, self.frame)
+        u, v, w = _local((x, y, z), centre=self.centre, frame=self.frame)
         half_depth = np.float32(self.depth_mm / 2)
         slope = np.float32((self.back_mm - self.front_mm) / self.depth_mm)
         half_height = np.float32((self.front_mm + self.back_mm) / 4) + slope * v / 2
@@ -199,14 +224,14 @@ class VertebralBody:
         b = np.where(v > 0, half_depth - back_dent, half_depth) * narrow
         r = (np.abs(u / a) ** 2.5 + np.abs(v / b) ** 2.5 + np.float32(1e-9)) ** np.float32(0.4)
         rho = np.sqrt(u**2 + v**2)
-        side = np.where(r > 0.05, rho * (1 - 1 / np.maximum(r, np.float32(0.05))), -np.minimum(a, b))
+        side: Array = np.where(r > 0.05, rho * (1 - 1 / np.maximum(r, np.float32(0.05))), -np.minimum(a, b))
         dish = 1 - np.clip(r, 0, 1) ** 3
         hollow = np.where(w > 0, np.float32(self.hollow_up_mm), np.float32(self.hollow_low_mm)) * dish
-        cap = np.abs(w) - (half_height - hollow)
-        return smooth_maximum(side, cap, self.round_mm)
+        cap = np.asarray(np.abs(w) - (half_height - hollow), dtype=np.float32)
+        return smooth_maximum(side, cap, blend_mm=self.round_mm)
 
     def bounds(self) -> tuple[Vector, Vector]:
-        """Box round the rotated block."""
+        """Box round the rotated block; a bulge (negative ``waist``) stands out of it."""
         half = np.array([self.width_mm, self.depth_mm, max(self.front_mm, self.back_mm) * 1.15]) / 2
         reach = np.abs(self.frame * half).sum(axis=1)
         return self.centre - reach, self.centre + reach
@@ -216,28 +241,28 @@ class VertebralBody:
         return replace(self, centre=rotation @ self.centre + shift_mm, frame=rotation @ self.frame)
 
 
-def smooth_minimum(a: Array, b: Array, blend_mm: float) -> Array:
+def smooth_minimum(a: Array, b: Array, *, blend_mm: float) -> Array:
     """Union of two distances with a fillet of about ``blend_mm`` (polynomial smooth minimum)."""
     k = np.float32(max(blend_mm, 1e-3))
     h = np.maximum(k - np.abs(a - b), 0) / k
     return np.asarray(np.minimum(a, b) - h * h * k / 4, dtype=np.float32)
 
 
-def smooth_maximum(a: Array, b: Array, blend_mm: float) -> Array:
+def smooth_maximum(a: Array, b: Array, *, blend_mm: float) -> Array:
     """Intersection of two distances with a rounded edge of about ``blend_mm``."""
-    return -smooth_minimum(-a, -b, blend_mm)
+    return -smooth_minimum(-a, -b, blend_mm=blend_mm)
 
 
-def chain(points: Vector, radii: Vector, squash: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> tuple[Limb, ...]:
-    """A tube along a polyline: one :class:`Limb` a segment."""
+def chain(points: Vector, radii: Vector, *, squash: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> tuple[Limb, ...]:
+    """A tube along a polyline (n, 3) with radii (n,) in mm: one :class:`Limb` a segment."""
     return tuple(
         Limb(points[k], points[k + 1], float(radii[k]), float(radii[k + 1]), squash) for k in range(len(points) - 1)
     )
 
 
 def mirrored(points: Vector, side: int) -> Vector:
-    """Points with x multiplied by ``side`` (+1 left, -1 right)."""
-    return np.asarray(points, dtype=np.float64) * np.array([side, 1.0, 1.0])
+    """Points (..., 3) with x multiplied by ``side`` (+1 left, -1 right)."""
+    return np.asarray(np.asarray(points, dtype=np.float64) * np.array([side, 1.0, 1.0]))
 
 
 def rotation(x_deg: float = 0.0, y_deg: float = 0.0, z_deg: float = 0.0) -> Vector:
