@@ -28,20 +28,28 @@ def register(app: typer.Typer) -> None:
         patients: int = typer.Option(4, "--patients", min=1, help="How many."),
         seed: int = typer.Option(0, "--seed", min=0, help="Start of everything random."),
         profile: str = typer.Option("small", "--profile", help="small: part of the body, coarse; full: 512 x 512."),
-        body_range: str = typer.Option("", "--range", help="Heights in mm from S1 to scan, e.g. -100:300."),
-        lesions: float = typer.Option(14.0, "--lesions", min=0, help="Mean number of lesions over a whole body."),
+        body_range: str = typer.Option(
+            "", "--range", help="Part to scan: heights in mm from the top of the sacrum, e.g. -100:300."
+        ),
+        lesions: float = typer.Option(
+            14.0, "--lesions", min=0, help="Mean number of lesions over a whole body; 0 for none."
+        ),
         jobs: int = typer.Option(0, "--jobs", min=0, help="Processes; 0 for one a core."),
     ) -> None:
         from osteon.phantom.cohort import PhantomOptions, make_cohort
 
         options = PhantomOptions(
-            system=system, patients=patients, seed=seed, profile=profile, mean_lesions=lesions,
+            system=system,
+            patients=patients,
+            seed=seed,
+            profile=profile,
+            mean_lesions=lesions,
             range_mm=_parse_range(body_range) if body_range else None,
-        )  # fmt: skip
+        )
         with progress_bar("phantoms") as report:
             cohort = make_cohort(options, out, jobs=jobs or os.cpu_count() or 1, on_case=report)
         total = sum(case.labels["lesions"] for case in cohort.cases)
-        typer.echo(f"{len(cohort.cases)} patients with {total} lesions: {out / 'cohort.json'}")
+        typer.echo(f"patients: {len(cohort.cases)}, lesions: {total}, cohort: {out / 'cohort.json'}")
 
 
 def _parse_range(text: str) -> tuple[float, float]:
