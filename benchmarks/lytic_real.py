@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from osteon.cli.devices import bundle_folder
+from osteon.cli.arguments import bundle_folder
 from osteon.formats.nifti import read_nifti
 from osteon.imaging.canonical import canonical
 from osteon.systems.lytic.bone import bone_masks

@@ -176,7 +176,7 @@ class Reading:
         system: "lytic", "metastasis", ...
         study_uid, series_uid: what was read.
         findings: in falling order of score, numbered from 1.
-        verdicts: patient-level answers, e.g. {"lesion_count": 4, "burden_mm3": 812.0, "any_lesion_probability": 0.97}.
+        verdicts: patient-level answers, e.g. {"lesion_count": 4, "burden_mm3": 812.0, "bone_volume_mm3": 1.1e6}.
         operating_point: the score threshold used and how it was chosen.
         warnings: everything a radiologist should know before trusting this.
     """

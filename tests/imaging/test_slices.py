@@ -50,3 +50,14 @@ def test_padding_reaches_the_next_multiple_with_zeros():
     padded = pad_to_multiple(np.ones((2, 17, 32), dtype=np.float32), 16)
     assert padded.shape == (2, 32, 32)
     assert padded.sum() == 2 * 17 * 32
+
+
+def test_labels_stay_on_the_image():
+    rows, columns = np.indices((384, 384))
+    disc = (columns - 150.0) ** 2 + (rows - 200.0) ** 2 < 40**2
+    labels = resize_slice(disc.astype(np.uint8), from_mm=(1.05, 1.05), to_mm=1.5, nearest=True)
+    image = resize_slice(disc.astype(np.float32), from_mm=(1.05, 1.05), to_mm=1.5)
+    for axis in (0, 1):
+        assert np.nonzero(labels)[axis].mean() == pytest.approx(
+            np.average(np.indices(image.shape)[axis], weights=image), abs=0.05
+        )

@@ -38,7 +38,7 @@ def resize_slice(
     height, width = image.shape
     size = (max(1, round(width * from_mm[0] / to_mm)), max(1, round(height * from_mm[1] / to_mm)))
     if nearest:
-        return cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
+        return cv2.resize(image, size, interpolation=cv2.INTER_NEAREST_EXACT)
     shrinks = size[0] * 1.3 < width or size[1] * 1.3 < height
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 

@@ -36,7 +36,7 @@ class LesionShape:
 def lesion_shape(
     track: Track,
     hu: NDArray[Any],
-    bone: NDArray[np.bool_],
+    bone: NDArray[Any],
     *,
     spacing_mm: tuple[float, float, float],
     grow: float = 1.15,
@@ -60,7 +60,7 @@ def lesion_shape(
         bx0, by0, bx1, by1 = boxes[row]
         r2 = ((xs - (bx0 + bx1) / 2) / max((bx1 - bx0) / 2 * grow, 0.5)) ** 2
         r2 = r2 + ((ys - (by0 + by1) / 2) / max((by1 - by0) / 2 * grow, 0.5)) ** 2
-        inside = bone[index, y0:y1, x0:x1]
+        inside = bone[index, y0:y1, x0:x1] > 0
         plane = cv2.GaussianBlur(hu[index, y0:y1, x0:x1].astype(np.float32), (0, 0), sigma)
         mask[row] = _dark_part(np.asarray(plane, dtype=np.float32), r2, inside)
     return LesionShape(start=(int(indices[0]), int(y0), int(x0)), mask=mask)
@@ -110,7 +110,8 @@ def measure(shape: LesionShape, hu: NDArray[Any], *, spacing_mm: tuple[float, fl
 
 
 def _diameters(plane: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> tuple[float, float]:
-    ys, xs = np.nonzero(plane & ~cv2.erode(plane.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool))
+    inner = cv2.erode(np.pad(plane, 1).astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1]
+    ys, xs = np.nonzero(plane & (inner == 0))
     points = np.stack([xs * spacing_mm[0], ys * spacing_mm[1]], axis=1)
     points = points[:: max(1, len(points) // 400)]
     pixel = float(np.mean(spacing_mm[:2]))

@@ -36,7 +36,10 @@ MUSCLE = np.float32(0.2)
 MARGIN_PX = 24
 """Air put round a slice: a field of view that ends in the body then looks as it did in training."""
 SMOOTH_MM = 1.5
-LARGEST_HOLE_MM2 = 1500.0
+LARGEST_HOLE_MM2 = 1200.0
+"""A vertebral body is about 40 x 30 mm on a sagittal plane."""
+EMPTY_HU = -200.0
+"""Holes are not filled where there is air."""
 
 
 def build_bone_network(config: BoneConfig) -> nn.Module:
@@ -103,7 +106,7 @@ def _vary(
     if generator.random() < 0.35:
         image = _enhanced_organs(image, labels, generator)
     gain, offset = generator.uniform(0.85, 1.25), generator.uniform(-0.04, 0.04)
-    image = np.where(body, image * np.float32(gain) + np.float32(offset), image)
+    image = np.where(body, image * np.float32(gain) + np.float32(offset), image).astype(np.float32)
     if generator.random() < 0.35:
         across, along = generator.uniform(0.2, 1.2, 2)
         image = np.stack([cv2.GaussianBlur(plane, (0, 0), sigmaX=across, sigmaY=along) for plane in image])
@@ -129,10 +132,10 @@ def _other_marrow(
 ) -> NDArray[np.float32]:
     """Shift what lies inside bone and is no cortex by one random amount, uneven by a smooth field."""
     inner = cv2.erode((labels > 0).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-    inner = cv2.GaussianBlur(inner, (0, 0), 0.8)
+    inner = np.asarray(cv2.GaussianBlur(inner, (0, 0), 0.8), dtype=np.float32)
     spongy = np.clip((0.55 - image) / 0.2, 0, 1) * inner
     shift = generator.uniform(-0.14, 0.08) + 0.03 * _smooth_noise(image.shape, generator, cells=10)
-    return image + spongy * shift.astype(np.float32)
+    return np.asarray(image + spongy * shift, dtype=np.float32)
 
 
 def _faded_bone(
@@ -260,13 +263,18 @@ def bone_masks(
         on_slice(index + 1, depth)
     assert probability is not None and sites is not None  # noqa: PT018  (a volume has at least one slice)
     _smooth_along_z(probability, sigma=SMOOTH_MM / spacing_mm[2])
-    bone = fill_holes(probability > 255 * threshold, spacing_mm=(config.pixel_mm, config.pixel_mm, spacing_mm[2]))
+    seen = probability > 255 * threshold
+    bone = fill_holes(seen, spacing_mm=(config.pixel_mm, config.pixel_mm, spacing_mm[2]))
     result = np.zeros(hu.shape, dtype=np.uint8)
     for index in range(depth):
         if bone[index].any():
-            soft = np.maximum(probability[index], np.where(bone[index], np.uint8(200), np.uint8(0)))
+            soft = np.where(bone[index] & ~seen[index], np.uint8(255), probability[index])
             fine = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 255 * threshold
-            named = cv2.resize(np.maximum(sites[index], 1), (width, height), interpolation=cv2.INTER_NEAREST)
+            network_says = (
+                cv2.resize(probability[index], (width, height), interpolation=cv2.INTER_LINEAR) > 255 * threshold
+            )
+            fine &= network_says | (hu[index] > EMPTY_HU)
+            named = cv2.resize(np.maximum(sites[index], 1), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
             result[index] = np.where(fine, named, 0)
     return result
 

@@ -31,8 +31,8 @@ def candidate_pairs(found: Sequence[Candidate], lesions: NDArray[np.integer[Any]
         inside = lesions[candidate.shape.window][candidate.shape.mask]
         hit, count = np.unique(inside[inside > 0], return_counts=True)
         rows += [k] * len(hit)
-        columns += np.searchsorted(numbers, hit).tolist()
-        shared += count.tolist()
+        columns.extend(np.asarray(np.searchsorted(numbers, hit)).astype(int).tolist())
+        shared.extend(count.tolist())
     return Pairs(
         prediction=np.asarray(rows, dtype=np.intp),
         truth=np.asarray(columns, dtype=np.intp),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from osteon.systems.lytic.config import DetectorConfig, LyticConfig
 
 STRIDE = 32
+SMALLEST_BOX_PX = 1.0
+MOST_COVERED = 0.5
+"""A candidate more of which lies in surer ones is taken for the same lesion and dropped."""
 DETECT_EVERY_MM = 2.0
 """Slices closer together than this are read every other (third, ...) one by the detectors."""
 FEATURES = ("logit of the best score", "mean score over the best", "log of the number of slices", "log of the diameter")
@@ -40,14 +43,14 @@ class Candidate:
     Attributes:
         shape, measures: its voxels and what was measured on them, on the axial grid.
         features: (4,) as named by ``FEATURES``.
-        site: bone site with most of its voxels.
+        site: bone site with most of its voxels; None where bones are not told apart.
         slices, boxes: slice indices and boxes (x0 y0 x1 y1, pixel edges of the axial grid) behind it.
     """
 
     shape: LesionShape
     measures: Measures
     features: NDArray[np.float64]
-    site: str
+    site: str | None
     slices: tuple[int, ...]
     boxes: NDArray[np.float32]
     scores: tuple[float, ...]
@@ -88,11 +91,7 @@ def find_candidates(
     after_boxes = time.perf_counter()
     step_mm = spacing_mm[2] * detection_step(spacing_mm[2])
     tracks = link_slices(per_slice, spacing_z_mm=spacing_mm[2], gap_mm=max(6.0, 1.5 * step_mm))
-    found = tuple(
-        candidate
-        for candidate in (_candidate(track, hu, sites, spacing_mm=spacing_mm) for track in tracks)
-        if candidate is not None
-    )
+    found = _candidates(tracks, hu, sites, spacing_mm=spacing_mm)
     timings = {
         "bone": after_bone - started,
         "detection": after_boxes - after_bone,
@@ -123,7 +122,8 @@ def detect_slices(
         if window is not None:
             image = hadamard(hu, bone, index, spacing_mm=spacing_mm, config=config, window=window)
             boxes, scores = _detect_image(image, detectors, config)
-            scale = np.array([config.pixel_mm / spacing_mm[0], config.pixel_mm / spacing_mm[1]] * 2, dtype=np.float32)
+            rows, columns = (part.stop - part.start for part in window)
+            scale = np.array([columns / image.shape[2], rows / image.shape[1]] * 2, dtype=np.float32)
             offset = np.array([window[1].start, window[0].start] * 2, dtype=np.float32)
             result.append((index, boxes * scale + offset, scores))
         on_progress(index + 1, hu.shape[0], "lesions")
@@ -155,21 +155,52 @@ def _detect_image(
         found = detect(
             model, padded.to(next(model.parameters()).device), confidence=config.min_score, iou=config.nms_iou
         )[0]
-        members.append((found.boxes_xyxy.float().cpu().numpy(), found.scores.float().cpu().numpy()))
+        boxes = found.boxes_xyxy.float().cpu().numpy()
+        boxes = np.clip(boxes, 0, np.array([image.shape[2], image.shape[1]] * 2, dtype=np.float32))
+        real = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_BOX_PX).all(axis=1)  # the rest lies in the padding
+        members.append((boxes[real], found.scores.float().cpu().numpy()[real]))
     return merge_ensemble(members, iou=config.merge_iou)
 
 
+def _candidates(
+    tracks: Sequence[Track], hu: NDArray[Any], sites: NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]
+) -> tuple[Candidate, ...]:
+    """Tracks as lesions that share no voxel: the surer keeps what two claim; what is mostly claimed is dropped."""
+    kept: list[Candidate] = []
+    for track in sorted(tracks, key=lambda track: -max(track.scores)):
+        shape = lesion_shape(track, hu, sites, spacing_mm=spacing_mm)
+        free = shape.mask.copy()
+        for other in kept:
+            _take_away(free, shape.start, other.shape)
+        if free.any() and free.sum() >= (1 - MOST_COVERED) * shape.mask.sum():
+            shape = LesionShape(start=shape.start, mask=free)
+            kept.append(_candidate(track, shape, hu, sites, spacing_mm=spacing_mm))
+    return tuple(kept)
+
+
+def _take_away(mask: NDArray[np.bool_], start: tuple[int, int, int], other: LesionShape) -> None:
+    """Clear, in place, the voxels of ``mask`` (its window begins at ``start``) that another lesion has."""
+    low = [max(a, b) for a, b in zip(start, other.start, strict=True)]
+    high = [min(a + n, b + m) for a, n, b, m in zip(start, mask.shape, other.start, other.mask.shape, strict=True)]
+    if all(a < b for a, b in zip(low, high, strict=True)):
+        mine = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+        theirs = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, other.start, strict=True))
+        mask[mine] &= ~other.mask[theirs]
+
+
 def _candidate(
-    track: Track, hu: NDArray[Any], sites: NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]
-) -> Candidate | None:
-    shape = lesion_shape(track, hu, sites > 0, spacing_mm=spacing_mm)
-    if not shape.mask.any():
-        return None
+    track: Track,
+    shape: LesionShape,
+    hu: NDArray[Any],
+    sites: NDArray[np.uint8],
+    *,
+    spacing_mm: tuple[float, float, float],
+) -> Candidate:
     measures = measure(shape, hu, spacing_mm=spacing_mm)
     inside = sites[shape.window][shape.mask]
     counts = np.bincount(inside, minlength=len(SITES) + 1)
     counts[0] = 0
-    site = SITES[int(np.argmax(counts)) - 1] if counts.any() else "unknown"
+    site = SITES[int(np.argmax(counts)) - 1] if counts.any() else None
     best = float(np.clip(max(track.scores), 1e-4, 1 - 1e-4))
     features = np.array(
         [

@@ -87,7 +87,7 @@ def read_volume(
         study_uid=study_uid,
         series_uid=series_uid,
         findings=tuple(findings),
-        verdicts=_verdicts(findings, scores, found.sites, axial),
+        verdicts=_verdicts(findings, found.sites, axial),
         operating_point={
             "threshold": threshold,
             **{k: v for k, v in facts.operating_point.items() if k != "threshold"},
@@ -128,15 +128,11 @@ def _scores(found: tuple[Candidate, ...], calibration: dict[str, object]) -> NDA
 def _findings(
     candidates: list[Candidate], scores: NDArray[np.float64], axial: Canonical, *, uid: str
 ) -> tuple[NDArray[np.uint16], list[Finding]]:
-    """Label map and findings; a candidate whose voxels all belong to surer ones is dropped."""
+    """Label map on the axial grid, and findings in the order given; candidates share no voxel."""
     labels = np.zeros(axial.grid.shape, dtype=np.uint16)
     findings: list[Finding] = []
-    for candidate, score in zip(candidates, scores, strict=True):
-        free = candidate.shape.mask & (labels[candidate.shape.window] == 0)
-        if free.sum() < 0.5 * candidate.shape.mask.sum():
-            continue
-        number = len(findings) + 1
-        labels[candidate.shape.window][free] = number
+    for number, (candidate, score) in enumerate(zip(candidates, scores, strict=True), start=1):
+        labels[candidate.shape.window][candidate.shape.mask] = number
         findings.append(_finding(candidate, float(score), axial, number=number, uid=uid))
     return labels, findings
 
@@ -175,10 +171,8 @@ def _source_box(candidate: Candidate, axial: Canonical) -> tuple[Box, int]:
     return box, int(np.clip(round(float(middle[2])), box.z0, box.z1 - 1))
 
 
-def _verdicts(
-    findings: list[Finding], scores: NDArray[np.float64], sites: NDArray[np.uint8], axial: Canonical
-) -> dict[str, float | int]:
-    """Patient-level answers; "any lesion" takes the candidates as independent."""
+def _verdicts(findings: list[Finding], sites: NDArray[np.uint8], axial: Canonical) -> dict[str, float | int]:
+    """Patient-level answers."""
     bone_mm3 = float(np.count_nonzero(sites)) * axial.grid.voxel_mm3
     burden = float(sum(finding.volume_mm3 for finding in findings))
     return {
@@ -187,7 +181,6 @@ def _verdicts(
         "burden_mm3": round(burden, 1),
         "bone_volume_mm3": round(bone_mm3, 1),
         "burden_share_of_bone": round(burden / bone_mm3, 6) if bone_mm3 else 0.0,
-        "any_lesion_probability": round(float(1 - np.prod(1 - scores)), 4) if len(scores) else 0.0,
     }
 
 
