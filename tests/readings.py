@@ -15,6 +15,7 @@ from osteon.geometry import Grid
 from osteon.records import Box, Finding, Patient, Provenance, Reading, Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -100,6 +101,10 @@ def write_series(example: Example, folder: Path) -> tuple[Path, ...]:
         age_years=61.0,
         sex="F",
     )
+
+
+def read_headers(files: Sequence[Path]) -> list[Dataset]:
+    return [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
 
 
 def enhanced_ct(files: tuple[Path, ...]) -> Dataset:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from osteon.dicom.frames import read_headers, source_frames, without_names_in_logs
+from osteon.dicom.frames import refusals_as_input_errors, source_frames, without_names_in_logs
 from osteon.errors import InputError
 from osteon.geometry import Grid
-from tests.readings import enhanced_ct, make_example, make_grid, write_series
+from tests.readings import enhanced_ct, make_example, make_grid, read_headers, write_series
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,11 +83,26 @@ def test_multi_frame_images_are_matched_frame_by_frame(tmp_path: Path) -> None:
         source_frames([header], grid)
 
 
-def test_files_that_are_not_dicom_are_named_by_number_only(tmp_path: Path) -> None:
-    (tmp_path / "Doe_John.dcm").write_text("no")
-    with pytest.raises(InputError, match="file 0") as caught:
-        read_headers([tmp_path / "Doe_John.dcm"])
+def test_images_need_one_frame_of_reference(tmp_path: Path) -> None:
+    example = make_example()
+    headers = read_headers(write_series(example, tmp_path / "ct"))
+    headers[2].FrameOfReferenceUID = "1.2.3"
+    with pytest.raises(InputError, match="2 FrameOfReferenceUIDs"):
+        source_frames(headers, example.volume.grid)
+    del headers[2].FrameOfReferenceUID
+    with pytest.raises(InputError, match="no FrameOfReferenceUID"):
+        source_frames(headers, example.volume.grid)
+
+
+@pytest.mark.parametrize("error", [ValueError, AttributeError, TypeError, KeyError, NotImplementedError])
+def test_what_libraries_refuse_is_an_error_of_the_input_without_their_words(error: type[Exception]) -> None:
+    with pytest.raises(InputError, match=rf"SEG.*{error.__name__}") as caught, refusals_as_input_errors("SEG"):
+        raise error("Doe^John")
     assert "Doe" not in str(caught.value)
+    with pytest.raises(InputError, match="as it was"), refusals_as_input_errors("SEG"):
+        raise InputError("as it was")
+    with pytest.raises(OSError, match="disk"), refusals_as_input_errors("SEG"):
+        raise OSError("disk")
 
 
 def test_names_stay_out_of_logs(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,12 +9,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from osteon.dicom.frames import read_headers
 from osteon.dicom.seg import write_seg
 from osteon.errors import InputError
 from osteon.geometry import Grid
 from tests.dicom.validators import complaints, needs_dciodvfy
-from tests.readings import Example, enhanced_ct, make_example, make_grid, write_series
+from tests.readings import Example, enhanced_ct, make_example, make_grid, read_headers, write_series
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,6 +168,18 @@ def test_masks_and_findings_must_agree(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="resampled"):
         _write(example, tmp_path / "d", grid=replace(example.volume.grid, origin_mm=(0.0, 0.0, 0.0)))
     assert not list(tmp_path.rglob("*.seg.dcm"))
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "Rows"])
+def test_images_that_highdicom_refuses_are_an_error_of_the_input(tmp_path: Path, keyword: str) -> None:
+    example = make_example(2)
+    headers = read_headers(write_series(example, tmp_path / "ct"))
+    for header in headers:
+        delattr(header, keyword)
+    path = tmp_path / "x.seg.dcm"
+    with pytest.raises(InputError, match="SEG"):
+        write_seg(path, masks=example.labels, reading=example.reading, headers=headers, grid=example.volume.grid)
+    assert not path.exists()
 
 
 def test_on_a_real_series(tmp_path: Path, real_data: Path) -> None:

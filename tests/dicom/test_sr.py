@@ -10,12 +10,11 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
-from osteon.dicom.frames import read_headers
 from osteon.dicom.seg import write_seg
 from osteon.dicom.sr import write_sr
 from osteon.errors import InputError
 from tests.dicom.validators import complaints, dsrdump, needs_dciodvfy, needs_dsrdump
-from tests.readings import Example, enhanced_ct, make_example, make_grid, write_series
+from tests.readings import Example, enhanced_ct, make_example, make_grid, read_headers, write_series
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,3 +188,13 @@ def test_refuses_what_it_cannot_reference(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not read from DICOM"):
         write_sr(path, reading=make_example(0).reading, headers=[], grid=example.volume.grid, seg=None)
     assert not path.exists()
+
+
+def test_images_that_highdicom_refuses_are_an_error_of_the_input(tmp_path: Path) -> None:
+    example = make_example(0)
+    headers = read_headers(write_series(example, tmp_path / "ct"))
+    for header in headers:
+        del header.SOPInstanceUID
+    with pytest.raises(InputError, match="SR"):
+        write_sr(tmp_path / "x.dcm", reading=example.reading, headers=headers, grid=example.volume.grid, seg=None)
+    assert not (tmp_path / "x.dcm").exists()

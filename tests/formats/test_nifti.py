@@ -244,3 +244,17 @@ def test_truncated_files_are_noticed_by_their_header_alone(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="truncated"):
         nifti_series(path)
+
+
+def test_the_files_name_is_in_no_description_or_warning(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(values().transpose(2, 1, 0), np.eye(4))
+    image.set_qform(np.diag([1.0, 1.0, 1.0, 1.0]) + np.array([[0, 0, 0, 9.0], *np.zeros((3, 4))]), code=1)
+    image.set_sform(np.eye(4), code=1)
+    path = tmp_path / "Doe_John_ct.nii"
+    nibabel.save(image, path)
+    series = nifti_series(path)
+    assert series.description is None
+    assert series.warnings[0] == "The file: sform and qform differ by up to 9.0 mm; sform was used."
+    assert len(series.warnings) == 2
+    assert read_nifti(path).warnings == series.warnings[:1]
+    assert not [warning for warning in series.warnings if "Doe" in warning]

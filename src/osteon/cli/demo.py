@@ -6,10 +6,10 @@ from pathlib import Path
 
 import typer
 
-from osteon.cli.devices import bundle_folder
+from osteon.cli.arguments import bundle_folder, check_out
 from osteon.cli.progress import progress_bar
 from osteon.cli.read import read_path
-from osteon.errors import UsageError
+from osteon.errors import InputError
 
 HELP = """Make a phantom patient as a DICOM study, read it with the shipped model, and say where the report is.
 
@@ -31,8 +31,7 @@ def register(app: typer.Typer) -> None:
         from osteon.phantom.cohort import PhantomOptions, make_cohort
         from osteon.systems.lytic.bundle import load_model
 
-        if out.exists() and any(out.iterdir()):
-            raise UsageError(f"--out {out.name}: already exists and is not empty; choose another folder")
+        check_out(out)
         model = load_model(bundle_folder("lytic"))
         typer.echo("making a phantom patient (no real person) ...", err=True)
         options = PhantomOptions(patients=1, seed=seed, range_mm=RANGE_MM, mean_lesions=30.0)
@@ -40,7 +39,10 @@ def register(app: typer.Typer) -> None:
             cohort = make_cohort(options, out / "phantom", on_case=report)
         case = cohort.cases[0]
         typer.echo("reading it with the shipped model, which was trained on phantoms only ...", err=True)
-        summary = read_path(cohort.study_path(case), model, out / "result")[0]
+        outcome = read_path(cohort.study_path(case), model, out / "result")
+        if outcome.failures:
+            raise InputError(f"the phantom could not be read: {outcome.failures[0]['why']}")
+        summary = outcome.summaries[0]
         page = (out / "result" / "report.html").resolve()
         typer.echo(
             f"the phantom has {case.labels['lesions']} lytic lesions; the reading has {summary['findings']} findings"

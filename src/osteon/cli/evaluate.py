@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from osteon.cli.devices import bundle_folder, check_device
+from osteon.cli.arguments import bundle_folder, check_device, check_out
 from osteon.cli.progress import progress_bar
-from osteon.errors import UsageError
 
 if TYPE_CHECKING:
     from osteon.systems.lytic.evaluate import LyticEvaluation
@@ -43,8 +42,7 @@ def register(app: typer.Typer) -> None:
         from osteon.systems.lytic.evaluate import evaluate as evaluate_lytic
 
         check_device(device)
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UsageError(f"--out {out.name}: already exists and is not empty; choose another folder")
+        check_out(out)
         loaded = load_model(bundle_folder(model), device=device)
         with progress_bar("evaluating") as report:
             evaluation = evaluate_lytic(loaded, read_cohort(cohort), on_case=report)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
-from osteon.cli.devices import bundle_folder, check_device
+from osteon.cli.arguments import bundle_folder, check_device, check_out
 from osteon.cli.progress import progress_bar
-from osteon.errors import InputError, OsteonError, UsageError
+from osteon.errors import InputError, OsteonError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from osteon.dicom.scan import ScanResult
     from osteon.records import Series, Study
 
@@ -25,7 +28,19 @@ findings.sr.dcm and report.html; with several studies, a numbered folder each.
 
 [bold]Example[/]: osteon read lytic study --out result
 """
-THINNEST_SERIES = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of one input.
+
+    Attributes:
+        summaries: one for each study whose results were written.
+        failures: "study" and "why" of each study that could not be read.
+    """
+
+    summaries: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +59,7 @@ def register(app: typer.Typer) -> None:
         from osteon.systems.lytic.bundle import load_model
 
         check_device(device)
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UsageError(f"--out {out.name}: already exists and is not empty; choose another folder")
+        check_out(out)
         if jobs:
             import torch
 
@@ -56,7 +70,9 @@ def register(app: typer.Typer) -> None:
         for number, path in enumerate(studies, start=1):
             target = out if len(studies) == 1 else out / f"{number:03d}"
             try:
-                summaries += read_path(path, loaded, target, series_uid=series_uid, jobs=jobs or None)
+                outcome = read_path(path, loaded, target, series_uid=series_uid, jobs=jobs or None)
+                summaries += outcome.summaries
+                failures += [{"input": f"{number}: {path.name}"} | failure for failure in outcome.failures]
             except OsteonError as error:
                 failures.append({"input": f"{number}: {path.name}", "why": str(error)})
         _show(summaries, failures, as_json=as_json)
@@ -64,64 +80,61 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1)
 
 
-def read_path(
-    path: Path, model: Any, out: Path, *, series_uid: str = "", jobs: int | None = None
-) -> list[dict[str, Any]]:
-    """Read every study in ``path`` (one result folder each) and return a summary of each.
+def read_path(path: Path, model: Any, out: Path, *, series_uid: str = "", jobs: int | None = None) -> Outcome:
+    """Read every study in ``path``, one result folder each; a study that cannot be read costs only itself.
+
+    Args:
+        path: folder, zip, DICOMDIR, DICOM or NIfTI file.
+        model: from ``systems.lytic.bundle.load_model``.
+        out: the result folder of the only study; with several, their numbered folders lie in it.
+        series_uid: the only SeriesInstanceUID to read; else every study with CT is read or is a failure.
+        jobs: threads that decode.
 
     Raises:
         InputError: nothing in there can be read.
     """
+    from osteon.dicom.choose import choose_ct_series
     from osteon.dicom.scan import scan
     from osteon.dicom.source import open_source
 
+    outcome = Outcome()
     with open_source(path) as source:
         found = scan(source, modality="CT")
-        chosen = [
-            (study, series) for study in found.studies if (series := choose_series(study, series_uid)) is not None
-        ]
-        if not chosen:
+        chosen = [(study, choose_ct_series(study.series, series_uid)) for study in found.studies]
+        readable = [(study, series) for study, series in chosen if series is not None]
+        if not readable:
             raise InputError(_why_nothing(path, found, series_uid))
-        summaries = []
-        for number, (study, series) in enumerate(chosen, start=1):
-            target = out if len(chosen) == 1 else out / f"{number:03d}"
-            summaries.append(_read_series(study, series, model, target, found=found, jobs=jobs))
-        return summaries
-
-
-def choose_series(study: Study, series_uid: str = "") -> Series | None:
-    """The CT series to read: the one asked for, else the one with the most volume, then the sharper kernel's slices.
-
-    Localizers and stacks that cannot be a volume are left out, and so are series of fewer than three slices.
-    """
-    fit = [
-        series
-        for series in study.series
-        if series.grid is not None
-        and series.modality == "CT"
-        and series.grid.shape[0] >= THINNEST_SERIES
-        and (not series_uid or series.uid == series_uid)
-    ]
-    return (
-        max(fit, key=lambda series: (_length_mm(series), series.grid.shape[0] if series.grid else 0)) if fit else None
-    )
-
-
-def _length_mm(series: Series) -> float:
-    return round(max(series.grid.size_mm), 0) if series.grid else 0.0
+        for study, series in chosen:
+            if series is None and not series_uid and any(one.modality == "CT" for one in study.series):
+                outcome.failures.append({"study": study.uid, "why": _no_series(study.series)})
+        for number, (study, series) in enumerate(readable, start=1):
+            target = out if len(readable) == 1 else out / f"{number:03d}"
+            try:
+                outcome.summaries.append(_read_series(study, series, model, target, found=found, jobs=jobs))
+            except OsteonError as error:
+                outcome.failures.append({"study": study.uid, "why": str(error)})
+            except (MemoryError, OSError, RuntimeError) as error:  # RuntimeError: torch, out of memory for one
+                why = getattr(error, "strerror", None) or type(error).__name__
+                outcome.failures.append({"study": study.uid, "why": f"stopped ({why}); free memory or disk, try again"})
+    return outcome
 
 
 def _why_nothing(path: Path, found: ScanResult, series_uid: str) -> str:
     """Say what is there instead of a readable CT series."""
     if series_uid:
         return f"{path.name}: no readable CT series with the UID that --series names; see `osteon info`"
-    problems = [f"series {s.uid} ({s.modality}): {s.problems[0]}" for s in found.series if s.problems]
-    kinds = sorted({s.modality for s in found.series})
-    reasons = problems[:3] + [f"{name}: {why}" for name, why in list(found.failures.items())[:3]]
+    reasons = [f"{name}: {why}" for name, why in list(found.failures.items())[:3]]
+    return " ".join([f"{path.name}: {_no_series(found.series)}", *reasons])
+
+
+def _no_series(series: Sequence[Series]) -> str:
+    """Say what there is instead of a readable CT series."""
+    from osteon.dicom.choose import FEWEST_SLICES
+
+    problems = [f"series {one.uid} ({one.modality}): {one.problems[0]}" for one in series if one.problems]
+    kinds = sorted({one.modality for one in series})
     what = f"found {', '.join(kinds)}" if kinds else "found no image series"
-    return f"{path.name}: no CT series of {THINNEST_SERIES} slices or more that can be read; {what}. " + " ".join(
-        reasons
-    )
+    return " ".join([f"no CT series of {FEWEST_SLICES} slices or more that can be read; {what}.", *problems[:3]])
 
 
 def _read_series(
@@ -132,7 +145,7 @@ def _read_series(
     from osteon.systems.lytic.read import read_volume
 
     volume = load_volume(series, jobs=jobs)
-    notes = list(series.warnings)
+    notes = [warning for warning in series.warnings if warning not in volume.warnings]  # read_volume adds those
     if found.failures:
         notes.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
     with progress_bar("reading") as report:
@@ -145,16 +158,16 @@ def _read_series(
             warnings=tuple(notes),
             on_progress=report,
         )
-    files = write_results(out, result, series=series, volume=volume)
+    written = write_results(out, result, series=series, volume=volume)
     return {
         "study": study.uid,
         "series": series.uid,
         "out": str(out),
-        "files": list(files),
-        "findings": len(result.reading.findings),
-        "verdicts": result.reading.verdicts,
-        "warnings": list(result.reading.warnings),
-        "timings_s": result.reading.provenance.timings_s,
+        "files": list(written.files),
+        "findings": len(written.reading.findings),
+        "verdicts": written.reading.verdicts,
+        "warnings": list(written.reading.warnings),
+        "timings_s": written.reading.provenance.timings_s,
     }
 
 

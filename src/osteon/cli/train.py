@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from osteon.cli.devices import check_system
+from osteon.cli.arguments import check_out, check_system
 from osteon.cli.progress import progress_bar, step_bar
 from osteon.errors import UsageError
 
@@ -40,8 +40,7 @@ def register(app: typer.Typer) -> None:
         from osteon.systems.lytic.train import train as train_lytic
 
         check_system(system)
-        if out.exists() and any(out.iterdir()):
-            raise UsageError(f"--out {out.name}: already exists and is not empty; choose another folder")
+        check_out(out)
         chosen = configure(LyticConfig(), read_settings(config, settings))
         with step_bar("training") as on_step, progress_bar("cases") as on_case:
             bundle = train_lytic(

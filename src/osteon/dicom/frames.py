@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.errors import InputError
+from osteon.errors import InputError, OsteonError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
@@ -27,6 +26,7 @@ _TYPE_2 = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
     *("StudyTime", "ReferringPhysicianName", "SliceThickness"),
 )
+_REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _CANNOT = "so no SEG or SR can refer to its frames; reading.json and the page are not affected"
 
 
@@ -52,24 +52,6 @@ class SourceFrames:
         return self.frame_numbers[index] if self.frame_numbers else None
 
 
-def read_headers(files: Sequence[Path]) -> tuple[Dataset, ...]:
-    """Everything but the pixels of DICOM files, in the order given.
-
-    Raises:
-        InputError: a file is not DICOM.
-    """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    headers = []
-    for number, path in enumerate(files):
-        try:
-            headers.append(dcmread(path, stop_before_pixels=True))
-        except (OSError, InvalidDicomError, EOFError, ValueError) as error:
-            raise InputError(f"file {number} of the series cannot be read as DICOM ({type(error).__name__})") from error
-    return tuple(headers)
-
-
 def source_frames(headers: Sequence[Dataset], grid: Grid) -> SourceFrames:
     """Match a volume with the images it was read from.
 
@@ -79,10 +61,11 @@ def source_frames(headers: Sequence[Dataset], grid: Grid) -> SourceFrames:
 
     Raises:
         InputError: there are no images (NIfTI), or the volume does not lie slice by slice on their frames (resampled
-            from a gantry tilt, say).
+            from a gantry tilt, say), or the images do not share one FrameOfReferenceUID.
     """
     if not headers:
         raise InputError(f"the volume was not read from DICOM images, {_CANNOT}")
+    _check_frame_of_reference(headers)
     multi_frame = len(headers) == 1 and "PerFrameFunctionalGroupsSequence" in headers[0]
     places = _multi_frame_places(headers[0]) if multi_frame else np.array([_place(header) for header in headers])
     rows, columns = int(headers[0].Rows), int(headers[0].Columns)
@@ -99,6 +82,38 @@ def source_frames(headers: Sequence[Dataset], grid: Grid) -> SourceFrames:
     if multi_frame:
         return SourceFrames(headers=(_completed(headers[0]),), frame_numbers=tuple(int(k) + 1 for k in order))
     return SourceFrames(headers=tuple(_completed(header) for header in headers))
+
+
+def _check_frame_of_reference(headers: Sequence[Dataset]) -> None:
+    """Positions mean something in a frame of reference only, and SEG and SR must name it (DICOM PS3.3 C.7.4.1)."""
+    found = {str(header.get("FrameOfReferenceUID") or "") for header in headers}
+    if "" in found:
+        raise InputError(f"an image has no FrameOfReferenceUID, {_CANNOT}")
+    if len(found) > 1:
+        raise InputError(f"the images have {len(found)} FrameOfReferenceUIDs, expected one, {_CANNOT}")
+
+
+@contextlib.contextmanager
+def refusals_as_input_errors(what: str) -> Iterator[None]:
+    """Raise what highdicom and pydicom stumble over in the images' attributes as an error of this input.
+
+    The libraries' own words are left out: they may quote a value, the patient's name among them.
+
+    Args:
+        what: the object that is being made, e.g. "SEG".
+
+    Raises:
+        InputError: instead of the exceptions with which the libraries refuse attributes.
+    """
+    try:
+        yield
+    except OsteonError:
+        raise
+    except _REFUSALS as error:
+        raise InputError(
+            f"the images have an attribute that the {what} would have to repeat and that is missing or not valid "
+            f"({type(error).__name__}); check the series with a DICOM validator"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from osteon.dicom.authorship import (
     tracking_identifier,
 )
 from osteon.dicom.codes import kind_codes, site_codes
-from osteon.dicom.frames import source_frames, without_names_in_logs
+from osteon.dicom.frames import refusals_as_input_errors, source_frames, without_names_in_logs
 from osteon.dicom.uids import make_uid
 from osteon.errors import InputError
 from osteon.files import whole_file
@@ -55,7 +55,7 @@ def write_seg(
         path: the file to write.
         masks: labels (z, y, x) on ``grid``; value k marks finding number k.
         reading: its findings, numbered 1 ... n.
-        headers: the images of the volume in slice order, or one multi-frame image (``frames.read_headers``).
+        headers: the images of the volume in slice order, or one multi-frame image (``series.load_headers``).
         grid: where ``masks`` lies.
         bone_mask: (z, y, x); written as segment n + 1 without the voxels of findings (segments never overlap).
         moment: time of creation; now if not given. With the same moment and input the same file is written.
@@ -65,15 +65,16 @@ def write_seg(
         reading without findings (and without ``bone_mask``) has no SEG, and its SR says that nothing was found.
 
     Raises:
-        InputError: the masks do not fit the findings, or the volume does not lie on its images (NIfTI, resampled).
+        InputError: the masks do not fit the findings, or the volume does not lie on its images (NIfTI, resampled), or
+            an attribute of the images that the SEG repeats is missing or not valid.
     """
     moment = moment or datetime.now()
     if not reading.findings and bone_mask is None:
         return None
-    frames = source_frames(headers, grid)
     labels = _labels(masks, reading.findings, bone_mask, grid)
     _check_labels(labels, reading.findings, bone=bone_mask is not None)
-    with without_names_in_logs():
+    with refusals_as_input_errors("SEG"), without_names_in_logs():
+        frames = source_frames(headers, grid)
         instance = _segmentation(labels, reading, frames, bone=bone_mask is not None, moment=moment)
         stamp(instance, moment)
         with whole_file(path) as draft:

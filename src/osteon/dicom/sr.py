@@ -24,7 +24,7 @@ from osteon.dicom.authorship import (
     tracking_identifier,
 )
 from osteon.dicom.codes import kind_codes, site_codes
-from osteon.dicom.frames import source_frames, without_names_in_logs
+from osteon.dicom.frames import refusals_as_input_errors, source_frames, without_names_in_logs
 from osteon.dicom.uids import make_uid
 from osteon.errors import InputError
 from osteon.files import whole_file
@@ -56,7 +56,7 @@ def write_sr(
     Args:
         path: the file to write.
         reading: with any number of findings; without one the report says that none was found (Absent, 0 lesions).
-        headers: the images of the volume in slice order, or one multi-frame image (``frames.read_headers``).
+        headers: the images of the volume in slice order, or one multi-frame image (``series.load_headers``).
         grid: of the volume; boxes and key slices of the findings are on it.
         seg: what ``seg.write_seg`` returned; may be None only if there are no findings.
         moment: time of creation; now if not given. With the same moment and input the same file is written.
@@ -65,13 +65,14 @@ def write_sr(
         The object written.
 
     Raises:
-        InputError: findings without a SEG, or the volume does not lie on its images (NIfTI, resampled).
+        InputError: findings without a SEG, or the volume does not lie on its images (NIfTI, resampled), or
+            an attribute of the images that the SR repeats is missing or not valid.
     """
     if reading.findings and seg is None:
         raise InputError("a report with findings needs their SEG; write it first and pass what write_seg returned")
     moment = moment or datetime.now()
-    frames = source_frames(headers, grid)
-    with without_names_in_logs():
+    with refusals_as_input_errors("SR"), without_names_in_logs():
+        frames = source_frames(headers, grid)
         instance = _report(reading, frames, seg, moment)
         stamp(instance, moment)
         with whole_file(path) as draft:

@@ -70,10 +70,13 @@ def read_nifti(path: Path | str, *, modality: str = "CT", max_bytes: int = MAX_B
 def nifti_series(path: Path, *, modality: str | None = None, name: str = "", max_bytes: int = MAX_BYTES) -> Series:
     """Describe one NIfTI file as a series, from its header; its UID is made from the file's content.
 
+    The file's name, which may be a patient's, goes into errors only: not into the description and warnings, which end
+    up in reports.
+
     Args:
         path: the file.
         modality: Modality if known; otherwise taken from a BIDS-like ending of ``name``, or "OT".
-        name: how the file is called to the user.
+        name: how the file is called to the user, in errors.
         max_bytes: see ``read_nifti``.
 
     Raises:
@@ -97,7 +100,6 @@ def nifti_series(path: Path, *, modality: str | None = None, name: str = "", max
         files=(path,),
         source="nifti",
         grid=grid,
-        description=Path(name).name,
         warnings=warnings,
     )
 
@@ -252,7 +254,7 @@ def _grid(header: Any, name: str) -> tuple[Grid, tuple[str, ...]]:
     if sform_code > 0 and qform_code > 0:
         distance = _largest_distance(sform, qform, lengths)
         if not distance <= _AFFINE_TOLERANCE_MM:
-            warnings.append(f"{name}: sform and qform differ by up to {distance:.1f} mm; sform was used.")
+            warnings.append(f"The file: sform and qform differ by up to {distance:.1f} mm; sform was used.")
     affine = np.asarray(sform if sform_code > 0 else qform, dtype=np.float64)
     if not np.isfinite(affine).all():
         raise GeometryError(f"{name}: affine is not finite; where the voxels are is unknown: convert the file again")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "osteon-model/1"
 FACTS, METRICS, CARD = "model.toml", "metrics.json", "card.md"
-LIBRARIES = ("torch", "torchvision", "monai", "numpy", "opencv-python-headless", "safetensors")
+LIBRARIES = ("torch", "torchvision", "numpy", "opencv-python-headless", "safetensors")
 _WEIGHT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LARGEST_FACTS = 4 * 2**20
 

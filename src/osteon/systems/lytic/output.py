@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +14,27 @@ from osteon.formats.reading_json import write_reading
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from osteon.records import Series, Volume
+    from osteon.records import Reading, Series, Volume
     from osteon.systems.lytic.read import VolumeReading
 
 
-def write_results(out: Path, result: VolumeReading, *, series: Series, volume: Volume) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """A result folder.
+
+    Attributes:
+        files: names of the files in it, sorted.
+        reading: as in its reading.json: warnings about missing files are added.
+    """
+
+    files: tuple[str, ...]
+    reading: Reading
+
+
+def write_results(out: Path, result: VolumeReading, *, series: Series, volume: Volume) -> Written:
     """Write the result folder, whole or not at all.
+
+    Where no SEG and SR can be made, the masks are written as NIfTI, and a warning of the reading says why.
 
     Args:
         out: must not exist, or be empty.
@@ -27,10 +43,11 @@ def write_results(out: Path, result: VolumeReading, *, series: Series, volume: V
         volume: what was read.
 
     Returns:
-        Names of the files, and after them reasons why one is missing.
-    """
-    from dataclasses import replace
+        Names of the files, and the reading as it was written.
 
+    Raises:
+        InputError: ``out`` exists and is not an empty folder.
+    """
     from osteon.formats.nifti import write_nifti
     from osteon.report.reading_page import write_reading_page
 
@@ -51,7 +68,7 @@ def write_results(out: Path, result: VolumeReading, *, series: Series, volume: V
             series_description=series.description,
         )
         names = sorted(path.name for path in draft.iterdir())
-    return tuple(names)
+    return Written(files=tuple(names), reading=reading)
 
 
 def _write_dicom(draft: Path, result: VolumeReading, *, series: Series, volume: Volume) -> str:
@@ -73,6 +90,6 @@ def _write_dicom(draft: Path, result: VolumeReading, *, series: Series, volume: 
         )
         write_sr(draft / "findings.sr.dcm", reading=result.reading, headers=headers, grid=volume.grid, seg=seg)
     except InputError as error:
-        (draft / "findings.seg.dcm").unlink(missing_ok=True)
+        (draft / "findings.seg.dcm").unlink(missing_ok=True)  # without the SR that explains it
         return f"No SEG and SR: {error}; masks were written as NIfTI instead."
     return ""

@@ -1,4 +1,4 @@
-"""Options that several verbs share: where to compute, and what a model's name stands for."""
+"""Arguments that several verbs share: where to compute, where to write, and what a model's name stands for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,22 @@ def check_device(device: str) -> str:
     if device not in DEVICES:
         raise UsageError(f"--device {device!r}: expected one of {', '.join(DEVICES)}")
     return device
+
+
+def check_out(out: Path) -> Path:
+    """The folder to write to, if nothing is there yet or it is an empty folder.
+
+    Raises:
+        UsageError: it holds something, or is, or lies below, a file.
+    """
+    for parent in out.parents:
+        if parent.exists() and not parent.is_dir():
+            raise UsageError(f"--out {out.name}: {parent.name} is a file, not a folder; choose another folder")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out.name}: is a file; choose a folder")
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"--out {out.name}: already exists and is not empty; choose another folder")
+    return out
 
 
 def check_system(system: str) -> str:
