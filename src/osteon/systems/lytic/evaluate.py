@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.errors import CohortError, OsteonError
-from osteon.evaluation.overlap import OverlapCounts, measure, overlap_counts
+from osteon.evaluation.overlap import measure, overlap_counts
 from osteon.imaging.canonical import canonical
 from osteon.report.result import StatsResult
 from osteon.systems.lytic.calibrate import MATCH_TEXT, candidate_pairs, match_candidates, probability
+from osteon.systems.lytic.case_result import CaseResult
 from osteon.systems.lytic.cases import load_case_volume, read_mask
 from osteon.systems.lytic.config import SITES
 from osteon.systems.lytic.detector import boxes_on_slice
@@ -24,30 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.cohort.manifest import Case, Cohort
-    from osteon.evaluation.pairs import Pairs
     from osteon.systems.lytic.bundle import LyticModel
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CaseResult:
-    """What one case gives to the figures.
-
-    Attributes:
-        bone: voxel counts of the bone mask; None without truth.
-        pairs, scores: candidates against lesions.
-        lesion_mm, lesion_site: equivalent diameter and bone site of each true lesion, in rising number.
-        slice_truth, slice_found: boxes by slice index.
-    """
-
-    case: Case
-    bone: OverlapCounts | None
-    pairs: Pairs
-    scores: NDArray[np.float64]
-    lesion_mm: NDArray[np.float64]
-    lesion_site: tuple[str, ...]
-    slice_truth: dict[int, NDArray[np.float32]]
-    slice_found: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from osteon.evaluation.froc import Froc
     from osteon.evaluation.matching import Detections
-    from osteon.systems.lytic.evaluate import CaseResult
+    from osteon.systems.lytic.case_result import CaseResult
 
 BOX_RESAMPLES = 200
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
