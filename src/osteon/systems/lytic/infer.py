@@ -126,7 +126,7 @@ def detect_slices(
             scale = np.array([columns / image.shape[2], rows / image.shape[1]] * 2, dtype=np.float32)
             offset = np.array([window[1].start, window[0].start] * 2, dtype=np.float32)
             result.append((index, boxes * scale + offset, scores))
-        on_progress(index + 1, hu.shape[0], "lesions")
+        on_progress(min(index + step, hu.shape[0]), hu.shape[0], "lesions")
     return result
 
 
