@@ -15,6 +15,7 @@ from osteon.errors import CohortError
 
 SCHEMA = "osteon-cohort/1"
 TRUTH_KINDS = ("bone", "lesions", "vertebrae", "boxes", "features", "lesion_table")
+COHORT_KINDS = ("phantom", "semi-real", "real", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +59,20 @@ class Cohort:
     system: str
     cases: tuple[Case, ...]
     description: str = ""
+    kind: str = "unknown"
 
     def __post_init__(self) -> None:
+        if self.kind not in COHORT_KINDS:
+            raise CohortError(f"cohort {self.name}: kind {self.kind!r}; expected one of {list(COHORT_KINDS)}")
         names = [case.case for case in self.cases]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise CohortError(f"cohort {self.name}: case names used twice: {twice}")
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether it is synthetic; phantoms made before ``kind`` was written are known by their name."""
+        return self.kind == "phantom" or (self.kind == "unknown" and self.name.startswith("phantom-"))
 
     def truth_path(self, case: Case, kind: str) -> Path:
         """Absolute path of one ground-truth file.
@@ -91,6 +100,7 @@ def write_cohort(cohort: Cohort) -> Path:
         "modality": cohort.modality,
         "system": cohort.system,
         "description": cohort.description,
+        "kind": cohort.kind,
         "cases": [asdict(case) for case in cohort.cases],
     }
     path = cohort.root / "cohort.json"
@@ -120,6 +130,7 @@ def read_cohort(folder: Path) -> Cohort:
             modality=document["modality"],
             system=document["system"],
             description=document.get("description", ""),
+            kind=document.get("kind", "unknown"),
             cases=cases,
         )
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:

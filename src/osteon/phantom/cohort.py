@@ -113,6 +113,7 @@ def make_cohort(
         system=options.system,
         cases=tuple(cases),
         description=f"Synthetic CT, profile {options.profile}, seed {options.seed}. No patient data.",
+        kind="phantom",
     )
     write_cohort(cohort)
     return cohort

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from osteon.errors import BundleError
+from torch import nn
+
+from osteon.errors import BundleError, UsageError
 from osteon.networks.fusion import fuse
 from osteon.systems.lytic.bone import build_bone_network
 from osteon.systems.lytic.config import LyticConfig, configure
 from osteon.systems.lytic.detector import build_detector
-from osteon.training.bundle import ModelBundle, ModelFacts, read_bundle, write_bundle
+from osteon.training.bundle import ModelBundle, ModelFacts, _halved, read_bundle, write_bundle
+from osteon.training.config import CHOICES
 from osteon.training.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torch import nn
-
     from osteon.networks.yolov5 import YOLOv5
 
 SYSTEM = "lytic"
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,28 +47,72 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
 
     Raises:
         BundleError: the bundle is damaged, of another version or of another system.
+        UsageError: the device is unknown or not there.
     """
-    import torch
-
+    chosen = _choose_device(device)
     bundle = read_bundle(folder)
     if bundle.facts.system != SYSTEM:
         raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    if chosen == "cuda" and not torch.cuda.is_available():
-        raise BundleError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
+    try:
+        float(bundle.facts.operating_point["threshold"])
+        config, bone, detectors = _build(bundle)
+    except (UsageError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(
+            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
+            "again with this osteon, or use the osteon that made it"
+        ) from error
+    return LyticModel(
+        bundle=bundle,
+        config=config,
+        bone=fuse(bone).to(chosen),
+        detectors=tuple(fuse(model).to(chosen) for model in detectors),
+        device=chosen,
+    )
+
+
+def _choose_device(device: str) -> str:
+    import torch
+
+    if device not in CHOICES["device"]:
+        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
+    return ("cuda" if there else "cpu") if device == "auto" else device
+
+
+def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:
+    """Configuration, and networks with their weights, from a bundle whose system is right."""
     settings = dict(bundle.facts.config)
     anchors = settings.pop("anchors", None)
     config = configure(LyticConfig(), settings)
     bone = build_bone_network(config.bone)
     load_weights(bone, bundle.weights_path("bone"))
-    bone = fuse(bone.eval()).to(chosen)
     detectors = []
     for member in range(config.detector.members):
-        fitted = None if anchors is None else anchors[member]
-        model = build_detector(config.detector, fitted)
+        model = build_detector(config.detector, None if anchors is None else anchors[member])
         load_weights(model, bundle.weights_path(f"detector{member}"))
-        detectors.append(fuse(model.eval()).to(chosen))
-    return LyticModel(bundle=bundle, config=config, bone=bone, detectors=tuple(detectors), device=chosen)
+        detectors.append(model)
+    return config, bone, detectors
+
+
+def as_shipped(network: Network) -> Network:
+    """A copy of a trained network as ``load_model`` gives it back: weights rounded to half precision, norms folded."""
+    copied = copy.deepcopy(network)
+    # load_state_dict widens to the network's own type, as reading the bundle does
+    copied.load_state_dict({name: _halved(tensor) for name, tensor in network.state_dict().items()})
+    return fuse(copied)
+
+
+def trained_on(bundle: ModelBundle, fingerprint: str) -> bool:
+    """Whether a scan was among those that the model was trained or validated on.
+
+    Args:
+        bundle: made by a version that wrote fingerprints; others answer False.
+        fingerprint: ``cases.voxel_fingerprint`` of the scan's axial array.
+    """
+    known = bundle.facts.training_data.get("fingerprints", ())
+    return isinstance(known, list | tuple) and fingerprint in known
 
 
 def save_model(
@@ -130,7 +177,7 @@ def card_text(
         "",
         "## Training data",
         "",
-        *(f"- {key.replace('_', ' ')}: {value}" for key, value in training_data.items()),
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in training_data.items() if key != "fingerprints"),
         "",
         "## Measured on the validation patients (they also chose epoch, calibration and threshold)",
         "",

@@ -16,6 +16,7 @@ import numpy as np
 
 from osteon.errors import CohortError
 from osteon.imaging.canonical import canonical
+from osteon.systems.lytic.config import SITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,29 +34,38 @@ class TrainingCase:
 
     Attributes:
         cohort: name of its cohort; patient names are unique within it.
+        phantom: whether that cohort is synthetic.
         fingerprint: of the voxels and masks.
+        voxels: of the voxels alone; see ``voxel_fingerprint``.
         spacing_mm: (x, y, z).
         sites: 0 outside bone, 1 where only "bone" is known or the first site, else site k + 1 of ``config.SITES``.
+        has_bone: whether the bone is known; without it ``sites`` is empty and means nothing.
         has_sites: whether ``sites`` tells bones apart.
+        has_lesions: whether the lesions are known; an empty mask that is there says that there are none.
     """
 
     case: str
     patient: str
     cohort: str
+    phantom: bool
     fingerprint: str
+    voxels: str
     spacing_mm: tuple[float, float, float]
     hu: NDArray[np.int16]
     sites: NDArray[np.uint8]
     lesions: NDArray[np.uint16]
+    has_bone: bool
     has_sites: bool
+    has_lesions: bool
 
 
 def load_case_volume(cohort: Cohort, case: Case) -> Volume:
-    """The CT of a case: its only readable CT series, or the one with most slices.
+    """The CT of a case: the series that ``dicom.choose.choose_ct_series`` takes, as in reading.
 
     Raises:
         CohortError: none can be read as a volume.
     """
+    from osteon.dicom.choose import choose_ct_series
     from osteon.dicom.scan import scan
     from osteon.dicom.series import load_volume
     from osteon.dicom.source import open_source
@@ -64,17 +74,17 @@ def load_case_volume(cohort: Cohort, case: Case) -> Volume:
     if not path.exists():
         raise CohortError(f"case {case.case}: study {case.study} is missing from the cohort folder")
     with open_source(path) as source:
-        readable = [s for s in scan(source, modality="CT").series if s.grid is not None and s.modality == "CT"]
-        if not readable:
+        chosen = choose_ct_series(scan(source, modality="CT").series)
+        if chosen is None:
             raise CohortError(f"case {case.case}: no CT series in {case.study} can be read; see `osteon info`")
-        return load_volume(max(readable, key=lambda s: s.grid.shape[0] if s.grid else 0))
+        return load_volume(chosen)
 
 
 def read_mask(cohort: Cohort, case: Case, kind: str, *, volume: Volume) -> NDArray[Any]:
     """A truth mask in the voxel order of the volume.
 
     Raises:
-        CohortError: it lies on another grid.
+        CohortError: it lies on another grid, or holds what is no label.
     """
     from osteon.formats.nifti import read_nifti
 
@@ -86,30 +96,95 @@ def read_mask(cohort: Cohort, case: Case, kind: str, *, volume: Volume) -> NDArr
             f"case {case.case}: {kind} mask has grid {mask.grid.shape} from {np.round(mask.grid.origin_mm, 1)} mm, the "
             f"CT {volume.grid.shape} from {np.round(volume.grid.origin_mm, 1)} mm; resample the mask onto the CT"
         )
+    if not np.isfinite(mask.array).all() or mask.array.min() < 0:
+        raise CohortError(
+            f"case {case.case}: {kind} mask has negative values or values that are no numbers; expected labels from 0"
+        )
     return mask.array
+
+
+def bone_labels(mask: NDArray[Any], *, case: str) -> tuple[NDArray[np.uint8], bool]:
+    """Site labels of a bone mask, and whether it tells sites apart; a mask of 0 and one other value does not.
+
+    Args:
+        mask: any shape, values from 0.
+        case: its name, for the error.
+
+    Returns:
+        Labels: 0, and 1 for bone or the number of its site (``config.SITES``).
+
+    Raises:
+        CohortError: several values that are not the numbers of sites.
+    """
+    values = np.unique(mask)
+    found = values[values > 0]
+    if len(found) < 2:
+        return (mask > 0).astype(np.uint8), False
+    odd = found[(found > len(SITES)) | (found != np.floor(found))]
+    if len(odd):
+        raise CohortError(
+            f"case {case}: bone mask has values {[f'{value:g}' for value in odd[:5].tolist()]}; expected 0 and one "
+            f"other value, or the numbers 1 to {len(SITES)} of the sites {', '.join(SITES)}"
+        )
+    return mask.astype(np.uint8), True
+
+
+def lesion_numbers(mask: NDArray[Any], *, case: str) -> NDArray[np.uint16]:
+    """Lesion mask as whole numbers.
+
+    Raises:
+        CohortError: values that are not 0 to 65535 and whole.
+    """
+    numbers = mask.astype(np.uint16)
+    if not np.array_equal(numbers, mask):
+        raise CohortError(f"case {case}: lesion mask has values up to {mask.max():g}; expected whole numbers to 65535")
+    return numbers
+
+
+def voxel_fingerprint(hu: NDArray[Any]) -> str:
+    """First 16 hex digits of SHA-256 of an axial volume (z, y, x), HU as they are cached: the same scan is known by it.
+
+    Names of cohort, patient and case, and the masks, do not matter.
+    """
+    cached = np.ascontiguousarray(_cached(hu), dtype="<i2")
+    digest = hashlib.sha256(f"{cached.shape}|".encode())
+    digest.update(cached.data)
+    return digest.hexdigest()[:16]
+
+
+def _cached(hu: NDArray[Any]) -> NDArray[np.int16]:
+    return np.asarray(np.clip(hu, -1024, 3071)).astype(np.int16)
 
 
 def prepare_cases(
     cohort: Cohort, cache: Path, *, on_case: Callable[[int, int, str], None] = lambda done, total, case: None
 ) -> list[TrainingCase]:
-    """Read every case once into ``cache`` and return them memory-mapped."""
+    """Read every case once into ``cache`` and return them memory-mapped.
+
+    Raises:
+        CohortError: a scan or mask that is missing or cannot be used.
+    """
     ready = []
     for number, case in enumerate(cohort.cases, start=1):
         folder = cache / f"case-{_fingerprint(cohort, case)}"
         if not (folder / "case.json").exists():
             _write_case(cohort, case, folder)
-        ready.append(_open_case(folder, case, cohort=cohort.name))
+        ready.append(_open_case(folder, case, cohort=cohort))
         on_case(number, len(cohort.cases), case.case)
     return ready
 
 
 def _fingerprint(cohort: Cohort, case: Case) -> str:
-    """Name of the cached copy: changes when the case or one of its mask files does."""
-    digest = hashlib.sha256(f"3|{cohort.name}|{case.case}|{case.study}".encode())
-    for kind in ("bone", "lesions"):
-        if kind in case.truth:
-            stat = cohort.truth_path(case, kind).stat()
-            digest.update(f"|{kind}|{stat.st_size}|{stat.st_mtime_ns}".encode())
+    """Name of the cached copy: changes when the case, a file of its study or one of its masks does."""
+    root = str(cohort.root.resolve())
+    digest = hashlib.sha256(f"4|{root}|{cohort.name}|{case.case}|{case.study}".encode())
+    study = cohort.study_path(case)
+    files = [study] if study.is_file() else sorted(path for path in study.rglob("*") if path.is_file())
+    named = [("study", path) for path in files]
+    named += [(kind, cohort.truth_path(case, kind)) for kind in ("bone", "lesions") if kind in case.truth]
+    for kind, path in named:
+        stat = path.stat()
+        digest.update(f"|{kind}|{path.relative_to(cohort.root).as_posix()}|{stat.st_size}|{stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -119,18 +194,21 @@ def _write_case(cohort: Cohort, case: Case, folder: Path) -> None:
     draft = folder.with_name(folder.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    np.save(draft / "hu.npy", np.clip(axial.array, -1024, 3071).astype(np.int16))
-    sites = read_mask(cohort, case, "bone", volume=volume) if "bone" in case.truth else np.zeros(volume.grid.shape)
-    lesions = (
-        read_mask(cohort, case, "lesions", volume=volume) if "lesions" in case.truth else np.zeros(volume.grid.shape)
-    )
-    for name, mask, kind in (("sites", sites, np.uint8), ("lesions", lesions, np.uint16)):
+    np.save(draft / "hu.npy", _cached(axial.array))
+    truth: dict[str, NDArray[Any]] = {
+        kind: read_mask(cohort, case, kind, volume=volume) if kind in case.truth else np.zeros(volume.grid.shape)
+        for kind in ("bone", "lesions")
+    }
+    sites, has_sites = bone_labels(truth["bone"], case=case.case)
+    lesions = lesion_numbers(truth["lesions"], case=case.case)
+    for name, mask in (("sites", sites), ("lesions", lesions)):
         turned = canonical(type(volume)(array=mask, grid=volume.grid, modality="CT"))
-        np.save(draft / f"{name}.npy", turned.array.astype(kind))
+        np.save(draft / f"{name}.npy", turned.array.astype(mask.dtype))
     facts = {
         "spacing_mm": list(axial.grid.spacing_mm),
-        "has_sites": bool(int(np.max(sites)) > 1),
+        "has_sites": has_sites,
         "fingerprint": _content(draft),
+        "voxels": voxel_fingerprint(axial.array),
     }
     (draft / "case.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
     draft.rename(folder)
@@ -145,16 +223,20 @@ def _content(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _open_case(folder: Path, case: Case, *, cohort: str) -> TrainingCase:
+def _open_case(folder: Path, case: Case, *, cohort: Cohort) -> TrainingCase:
     facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     x, y, z = facts["spacing_mm"]
     return TrainingCase(
         case=case.case,
         patient=case.patient,
-        cohort=cohort,
+        cohort=cohort.name,
+        phantom=cohort.is_phantom,
         fingerprint=facts["fingerprint"],
+        voxels=facts["voxels"],
         spacing_mm=(x, y, z),
+        has_bone="bone" in case.truth,
         has_sites=facts["has_sites"],
+        has_lesions="lesions" in case.truth,
         hu=np.load(folder / "hu.npy", mmap_mode="r"),
         sites=np.load(folder / "sites.npy", mmap_mode="r"),
         lesions=np.load(folder / "lesions.npy", mmap_mode="r"),

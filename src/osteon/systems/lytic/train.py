@@ -7,6 +7,7 @@ that is complete is not trained again.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from osteon.errors import CohortError
 from osteon.evaluation.froc import froc
 from osteon.systems.lytic import bone as bone_stage
 from osteon.systems.lytic import detector as detector_stage
-from osteon.systems.lytic.bundle import save_model
+from osteon.systems.lytic.bundle import as_shipped, save_model
 from osteon.systems.lytic.calibrate import (
     candidate_pairs,
     choose_threshold,
@@ -60,25 +61,33 @@ def split_cases(
     """Keep a share of the patients for validation, unless validation cases are given.
 
     Raises:
-        CohortError: a patient is on both sides, or one side is empty.
+        CohortError: a patient or a scan is on both sides, or one side is empty.
     """
     if validation:
-        both = {case.patient for case in cases} & {case.patient for case in validation}
-        both = both if _same_source(cases, validation) else set()
+        split = tuple(cases), tuple(validation)
+        both = sorted({a.patient for a in cases for b in validation if _same_patient(a, b)})
         if both:
-            raise CohortError(f"patients {sorted(both)[:5]} are in training and validation; take them out of one")
-        return tuple(cases), tuple(validation)
-    patients = sorted({case.patient for case in cases})
-    if len(patients) < 2:
-        raise CohortError(f"{len(patients)} patient to train on; expected at least 2, or a validation cohort")
-    order = np.random.default_rng([seed, 1]).permutation(len(patients))
-    kept = {patients[k] for k in order[: max(1, round(share * len(patients)))]}
-    return tuple(c for c in cases if c.patient not in kept), tuple(c for c in cases if c.patient in kept)
+            raise CohortError(f"patients {both[:5]} are in training and validation; take them out of one")
+    else:
+        patients = sorted({case.patient for case in cases})
+        if len(patients) < 2:
+            raise CohortError(f"{len(patients)} patient to train on; expected at least 2, or a validation cohort")
+        order = np.random.default_rng([seed, 1]).permutation(len(patients))
+        kept = {patients[k] for k in order[: min(max(1, round(share * len(patients))), len(patients) - 1)]}
+        split = tuple(c for c in cases if c.patient not in kept), tuple(c for c in cases if c.patient in kept)
+    shared = {case.voxels for case in split[0]} & {case.voxels for case in split[1]}
+    if shared:
+        names = sorted({case.case for part in split for case in part if case.voxels in shared})
+        raise CohortError(
+            f"cases {names[:5]} are one scan, voxel by voxel, in training and validation; take them out of one, or "
+            "give them one patient name"
+        )
+    return split
 
 
-def _same_source(a: Sequence[TrainingCase], b: Sequence[TrainingCase]) -> bool:
-    """Whether two lists come from one cohort, so that equal patient names mean the same patient."""
-    return bool({case.cohort for case in a} & {case.cohort for case in b})
+def _same_patient(a: TrainingCase, b: TrainingCase) -> bool:
+    """Equal names mean one patient, but in phantoms of different seeds, which number their patients alike."""
+    return a.patient == b.patient and not (a.phantom and b.phantom and a.cohort != b.cohort)
 
 
 def prepare_fold(
@@ -95,14 +104,48 @@ def prepare_fold(
     train, valid = split_cases(cases, kept, share=config.validation_share, seed=config.seed)
     digest = hashlib.sha256("|".join(sorted(c.fingerprint for c in train)).encode())
     digest.update(("|" + "|".join(sorted(c.fingerprint for c in valid))).encode())
-    return Fold(train=train, validation=valid, fingerprint=digest.hexdigest())
+    unknown = sorted(f"{c.fingerprint} {c.has_bone} {c.has_lesions}" for c in cases + kept if not _complete(c))
+    if unknown:  # the same arrays teach something else where a mask is not known
+        digest.update(("|" + "|".join(unknown)).encode())
+    fold = Fold(train=train, validation=valid, fingerprint=digest.hexdigest())
+    _check_truth(fold)
+    return fold
+
+
+def _complete(case: TrainingCase) -> bool:
+    return case.has_bone and case.has_lesions
+
+
+def _check_truth(fold: Fold) -> None:
+    """Refuse at once what a later stage could not be made from."""
+    advice = "add truth.bone and truth.lesions to cohort.json; an empty lesion mask says that there are none"
+    if not any(case.has_bone and case.sites.any() for case in fold.train):
+        raise CohortError(f"none of {len(fold.train)} training cases has a bone mask; {advice}")
+    if not any(map(_complete, fold.train)):
+        raise CohortError(f"none of {len(fold.train)} training cases has both a bone and a lesion mask; {advice}")
+    for kind, known in (
+        ("bone", [c.has_bone for c in fold.validation]),
+        ("lesion", [c.has_lesions for c in fold.validation]),
+    ):
+        if not any(known):
+            raise CohortError(f"none of {len(known)} validation cases has a {kind} mask; {advice}")
+
+
+def sites_known(fold: Fold) -> tuple[bool, bool]:
+    """Whether any training, and any validation case, tells bone sites apart."""
+    return any(c.has_sites for c in fold.train), any(c.has_sites for c in fold.validation)
 
 
 def train_bone(
     fold: Fold, *, config: LyticConfig, out: Path, resume: bool, on_progress: Callable[[Any], None]
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Train the bone network; returns it in evaluation mode, and its history's best line."""
+    """Train the bone network on the cases whose bone is known.
+
+    Returns:
+        The network in evaluation mode, and its history's best line.
+    """
     stage = config.bone
+    train, validation = ([case for case in part if case.has_bone] for part in (fold.train, fold.validation))
     torch.manual_seed(config.seed)
     network = bone_stage.build_bone_network(stage)
     loop = LoopConfig(
@@ -120,11 +163,11 @@ def train_bone(
     result = fit(
         network,
         config=loop,
-        batches=bone_stage.batches(fold.train, config=stage),
+        batches=bone_stage.batches(train, config=stage),
         steps=max(1, stage.samples // stage.batch),
         loss=lambda net, batch: bone_stage.bone_loss(net, batch, dice_only=stage.dice_only),
         out=out,
-        validate=lambda net, _: bone_stage.validation_metrics(net, fold.validation, config=stage),
+        validate=lambda net, _: bone_stage.validation_metrics(net, validation, config=stage),
         on_progress=on_progress,
         resume=resume,
         identity=f"bone|{fold.fingerprint}|{asdict(stage)}",
@@ -135,10 +178,14 @@ def train_bone(
 def train_detector(
     fold: Fold, member: int, *, config: LyticConfig, out: Path, resume: bool, on_progress: Callable[[Any], None]
 ) -> YOLOv5:
-    """Train ensemble member ``member`` (from 0), on its own shuffle and starting weights."""
+    """Train ensemble member ``member`` (from 0), on its own shuffle and starting weights.
+
+    Only cases whose bone and lesions are known teach: a lesion that is not marked would be taught as healthy.
+    """
     stage = config.detector
+    cases = [case for case in fold.train if _complete(case)]
     torch.manual_seed(config.seed + 1000 * (member + 1))
-    model = detector_stage.build_detector(stage, detector_stage.anchors_of(fold.train, config=stage))
+    model = detector_stage.build_detector(stage, detector_stage.anchors_of(cases, config=stage))
     loss = YoloLossConfig(objectness=stage.objectness_gain, image_size=640)
     loop = LoopConfig(
         epochs=stage.epochs,
@@ -156,7 +203,7 @@ def train_detector(
     fit(
         model,
         config=loop,
-        batches=detector_stage.batches(fold.train, config=stage),
+        batches=detector_stage.batches(cases, config=stage),
         steps=max(1, stage.samples // stage.batch),
         loss=lambda net, batch: detector_stage.detector_loss(net, batch, model=model, loss=loss),
         out=out,
@@ -175,7 +222,7 @@ def calibrate_model(
     detectors: Sequence[YOLOv5],
     on_case: Callable[[int, int, str], None],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Fit calibration and operating point on whole volumes of the validation patients.
+    """Fit calibration and operating point on whole volumes of the validation patients whose lesions are known.
 
     The calibration is fitted and judged on the same candidates, so its figures there are optimistic; the test patients
     tell.
@@ -183,8 +230,9 @@ def calibrate_model(
     Returns:
         Calibration, operating point and metrics, as the bundle keeps them.
     """
+    cases = [case for case in fold.validation if case.has_lesions]
     pairs, features, scores, lesions, patients = [], [], [], [], []
-    for number, case in enumerate(fold.validation, start=1):
+    for number, case in enumerate(cases, start=1):
         found = find_candidates(
             np.asarray(case.hu), spacing_mm=case.spacing_mm, bone_network=bone, detectors=detectors, config=config
         )
@@ -192,7 +240,7 @@ def calibrate_model(
         features.append(np.stack([c.features for c in found.found]) if found.found else np.zeros((0, len(FEATURES))))
         lesions.append(len(np.unique(case.lesions[case.lesions > 0])))
         patients.append(f"{case.cohort}/{case.patient}")
-        on_case(number, len(fold.validation), case.case)
+        on_case(number, len(cases), case.case)
     hits = [np.isin(np.arange(len(f)), p.prediction) for f, p in zip(features, pairs, strict=True)]
     calibration = fit_calibration(np.concatenate(features), np.concatenate(hits))
     scores = [probability(f, calibration) for f in features]
@@ -202,13 +250,11 @@ def calibrate_model(
     curve = froc(detections, rates=rates, unit="scan")
     how = (
         f"logistic regression on {', '.join(FEATURES)}, fitted on {sum(map(len, features))} candidates of "
-        f"{len(fold.validation)} validation scans"
+        f"{len(cases)} validation scans"
     )
-    point = {
-        "threshold": round(threshold, 4),
-        "chosen": f"highest sensitivity at up to {config.false_positives:g} false positives a scan on "
-        f"{len(fold.validation)} validation scans",
-    }
+    chosen = _how_chosen(config, scans=len(cases), lesions=sum(lesions), candidates=sum(map(len, features)))
+    # rounded down, so that the candidate whose probability it is stays above it
+    point = {"threshold": math.floor(threshold * 10_000) / 10_000, "chosen": chosen}
     metrics = {
         f"validation sensitivity at {p.false_positives:g} false positives a scan": round(p.sensitivity.value, 4)
         for p in curve.points
@@ -219,6 +265,17 @@ def calibrate_model(
         point,
         {**metrics, "validation lesions": sum(lesions)},
     )
+
+
+def _how_chosen(config: LyticConfig, *, scans: int, lesions: int, candidates: int) -> str:
+    """Where the threshold comes from; with nothing to choose it by, that is said."""
+    absent = [name for name, count in (("lesion", lesions), ("candidate", candidates)) if not count]
+    if absent:
+        return (
+            f"not chosen by data: no {' and no '.join(absent)} on {scans} validation scans; choose a threshold on "
+            "patients with lesions before use"
+        )
+    return f"highest sensitivity at up to {config.false_positives:g} false positives a scan on {scans} validation scans"
 
 
 def train(
@@ -234,7 +291,7 @@ def train(
     """Train a ``lytic`` model and write its bundle.
 
     Args:
-        cohort: with CT studies, bone masks and lesion masks.
+        cohort: with CT studies, bone masks and lesion masks; a case without one of them teaches what it can.
         out: folder of the bundle; ``<out>.run`` beside it holds caches and checkpoints, and may be deleted afterwards.
         config: of all stages.
         validation: patients for choosing epoch, calibration and threshold; else a share of ``cohort``'s.
@@ -243,13 +300,11 @@ def train(
         on_case: called with (done, total, case) where cases are gone through.
 
     Raises:
-        CohortError: nothing to train on, or patients on both sides.
+        CohortError: nothing to train on, or patients or scans on both sides.
         UsageError: ``<out>.run`` holds another training, or one and ``resume`` is false.
     """
     run = out.with_name(out.name + ".run")
     fold = prepare_fold(cohort, validation, config=config, cache=run / "cache", on_case=on_case)
-    if not any(case.sites.any() for case in fold.train):
-        raise CohortError(f"cohort {cohort.name}: no case has a bone mask; add truth.bone to cohort.json")
     bone, bone_metrics = train_bone(
         fold, config=config, out=run / "bone", resume=resume, on_progress=partial(on_step, "bone")
     )
@@ -260,12 +315,14 @@ def train(
         detectors.append(
             train_detector(fold, member, config=config, out=run / name, resume=resume, on_progress=progress)
         )
-    calibration, point, metrics = calibrate_model(fold, config=config, bone=bone, detectors=detectors, on_case=on_case)
-    metrics = {
-        "bone Dice (pooled, validation slices)": round(float(bone_metrics["dice"]), 4),
-        "bone site accuracy (validation)": round(float(bone_metrics["site_accuracy"]), 4),
-        **metrics,
-    }
+    calibration, point, metrics = calibrate_model(
+        fold,
+        config=config,
+        bone=as_shipped(bone),
+        detectors=[as_shipped(model) for model in detectors],
+        on_case=on_case,
+    )
+    metrics = {**_bone_figures(bone_metrics, sites=all(sites_known(fold))), **metrics}
     return save_model(
         out,
         config=config,
@@ -278,10 +335,23 @@ def train(
     )
 
 
+def _bone_figures(line: dict[str, Any], *, sites: bool) -> dict[str, float]:
+    """Metrics of the bone network; that of sites only where sites were taught and can be judged."""
+    figures = {"bone Dice (pooled, validation slices)": round(float(line["dice"]), 4)}
+    if sites:
+        figures["bone site accuracy (validation)"] = round(float(line["site_accuracy"]), 4)
+    return figures
+
+
 def _described(cohort: Cohort, validation: Cohort | None, fold: Fold) -> dict[str, Any]:
-    kind = "phantom" if cohort.name.startswith("phantom-") else "unknown"
     described = (
         f"{len(fold.train)} scans of cohort {cohort.name} to train, {len(fold.validation)} of "
         f"{validation.name if validation else cohort.name} to validate"
     )
-    return {"kind": kind, "description": described, "fingerprint": fold.fingerprint}
+    return {
+        "kind": "phantom" if cohort.is_phantom else cohort.kind,
+        "description": described,
+        "fingerprint": fold.fingerprint,
+        "fingerprints": sorted({case.voxels for case in (*fold.train, *fold.validation)}),
+        "sites_known": sites_known(fold)[0],
+    }
