@@ -240,7 +240,6 @@ def bone_masks(
     *,
     spacing_mm: tuple[float, float, float],
     config: BoneConfig,
-    threshold: float = 0.5,
     on_slice: Callable[[int, int], None] = lambda done, total: None,
 ) -> NDArray[np.uint8]:
     """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU.
@@ -250,6 +249,7 @@ def bone_masks(
     those planes, so it stays empty.
     """
     depth, height, width = hu.shape
+    least = 255 * config.threshold
     probability: NDArray[np.uint8] | None = None
     sites: NDArray[np.uint8] | None = None
     for index in range(depth):
@@ -263,16 +263,14 @@ def bone_masks(
         on_slice(index + 1, depth)
     assert probability is not None and sites is not None  # noqa: PT018  (a volume has at least one slice)
     _smooth_along_z(probability, sigma=SMOOTH_MM / spacing_mm[2])
-    seen = probability > 255 * threshold
+    seen = probability > least
     bone = fill_holes(seen, spacing_mm=(config.pixel_mm, config.pixel_mm, spacing_mm[2]))
     result = np.zeros(hu.shape, dtype=np.uint8)
     for index in range(depth):
         if bone[index].any():
             soft = np.where(bone[index] & ~seen[index], np.uint8(255), probability[index])
-            fine = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 255 * threshold
-            network_says = (
-                cv2.resize(probability[index], (width, height), interpolation=cv2.INTER_LINEAR) > 255 * threshold
-            )
+            fine = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > least
+            network_says = cv2.resize(probability[index], (width, height), interpolation=cv2.INTER_LINEAR) > least
             fine &= network_says | (hu[index] > EMPTY_HU)
             named = cv2.resize(np.maximum(sites[index], 1), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
             result[index] = np.where(fine, named, 0)

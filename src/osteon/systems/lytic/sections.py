@@ -53,7 +53,7 @@ def _bone_section(results: Sequence[CaseResult]) -> Section | None:
     figures = tuple(
         Figure(
             name=f"bone {name}, mean over scans",
-            rule="voxels of the whole scan, threshold 0.5",
+            rule="voxels of the whole scan",
             estimate=mean_estimate(measure(counts, name), patients=patients, unit="scans"),
         )
         for name in ("dice", "recall", "precision")
