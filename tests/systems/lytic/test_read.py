@@ -78,7 +78,7 @@ def read(volume, using=None, **more):
 
 @pytest.mark.parametrize("way", STORED)
 def test_findings_do_not_depend_on_how_the_scan_is_stored(way):
-    hu, truth = scene()
+    hu, _ = scene()
     plain, turned = read(stored(hu, *STORED["axial"])), read(volume := stored(hu, *STORED[way]))
     assert len(plain.reading.findings) == len(BALLS)
     assert turned.lesion_labels.shape == turned.bone_sites.shape == volume.array.shape
