@@ -21,7 +21,7 @@ demo: $(VENV)/.installed ## A phantom patient as DICOM, read with the shipped mo
 # Many threads on small arrays are slower than one, and the test processes share the cores.
 test: export OMP_NUM_THREADS = 1
 test: lint ## Lint, formatting, types and all tests, the README's example among them
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 lint: $(VENV)/.installed-dev ## Lint, formatting and types only
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FORMATS = (ROOT / "docs" / "file-formats.md").read_text(encoding="utf-8")
 DICOM_INPUT = (ROOT / "docs" / "dicom-input.md").read_text(encoding="utf-8")
+TOPS = (ROOT, ROOT / "src" / "osteon", ROOT / "src" / "osteon" / "systems" / "lytic")
 LEAST_QUOTED = 40
 
 
@@ -59,6 +60,18 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not file.exists() or (anchor and anchor not in map(slug, headings)):
             broken.append(target)
     assert not broken
+
+
+def test_files_that_the_documentation_names_exist() -> None:
+    """`dir/name.py`, from the repository or from the package; `<system>` stands for lytic."""
+    named = {
+        (page.name, name.replace("<system>", "lytic"))
+        for page in PAGES
+        for name in re.findall(r"`([\w./<>-]+\.(?:py|md|toml|txt))`", page.read_text(encoding="utf-8"))
+        if "/" in name
+    }
+    assert len(named) >= 10
+    assert not {(page, name) for page, name in named if not any((top / name).exists() for top in TOPS)}
 
 
 def test_cohort_example_is_a_cohort(tmp_path: Path) -> None:

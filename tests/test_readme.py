@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
+pytestmark = pytest.mark.xdist_group("readme")  # the example runs once, in one process
 BLOCK = re.compile(r"<!-- example: [^\n]* -->\n```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
