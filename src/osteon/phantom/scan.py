@@ -144,8 +144,8 @@ def scan_patient(
         table_mm: LPS y of the table; None without one.
 
     Returns:
-        HU, sites, lesions (every drawn one) and VerSe numbers, (z, y, x) on ``grid``; masks are those of the sub-slice
-        in the middle.
+        HU, sites, lesions (every drawn one) and VerSe numbers, (z, y, x) on ``grid``. Masks are those of the sub-slice
+        in the middle, or of the upper one of two: a quarter of the slice spacing above its centre.
     """
     rng = np.random.default_rng(patient.texture_seed)
     hu = np.empty(grid.shape, dtype=np.int16)

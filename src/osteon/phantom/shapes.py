@@ -70,7 +70,7 @@ class Ellipsoid:
     shell_mm: float | None = None
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
-        """Signed distance, first-order exact at the surface."""
+        """Signed distance, first-order exact at the surface; 0 at the very centre, which is neither side's."""
         u, v, w = _local((x, y, z), centre=self.centre, frame=self.frame)
         a, b, c = _f32(*self.radii)
         k0 = np.sqrt((u / a) ** 2 + (v / b) ** 2 + (w / c) ** 2)
