@@ -1,17 +1,18 @@
 """The cohort folder: ``cohort.json`` names every case, its study, its labels and its ground truth.
 
-Paths inside are relative to the folder and may not leave it.
+Paths inside are relative to the folder and may not leave it, not through symbolic links either.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import math
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from osteon.errors import CohortError
+from osteon.files import whole_file
 
 SCHEMA = "osteon-cohort/1"
 TRUTH_KINDS = ("bone", "lesions", "vertebrae", "boxes", "features", "lesion_table")
@@ -23,11 +24,17 @@ class Case:
     """One examination of one patient, with what is known about it.
 
     Attributes:
-        case: unique name in the cohort.
+        case: unique name in the cohort; also a file name in what is written about it.
         patient: pseudonym; splits are made by it.
         study: folder (or file) of the scan, relative to the cohort.
-        truth: kind (see ``TRUTH_KINDS``) -> relative path.
+        age_years: age at the examination.
+        sex: "M", "F" or "O".
+        centre: where it was made.
         labels: e.g. {"lesions": 3} or {"diagnosis": "myeloma"}.
+        truth: kind (see ``TRUTH_KINDS``) -> relative path.
+
+    Raises:
+        CohortError: a name that cannot be a file's, an impossible age, a path that leaves the folder, an unknown kind.
     """
 
     case: str
@@ -40,9 +47,14 @@ class Case:
     truth: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_name("case", self.case)
+        _check_name("patient", self.patient)
+        if self.age_years is not None and not (_is_number(self.age_years) and 0 <= self.age_years <= 130):
+            raise CohortError(f"case {self.case}: age {self.age_years!r}; expected years from 0 to 130, or null")
+        if not isinstance(self.truth, dict) or not isinstance(self.labels, dict):
+            raise CohortError(f"case {self.case}: labels and truth must be objects of names and values")
         for path in (self.study, *self.truth.values()):
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or not path:
+            if not isinstance(path, str) or _leaves(path):
                 raise CohortError(f"case {self.case}: path {path!r} leaves the cohort folder; make it relative to it")
         unknown = sorted(set(self.truth) - set(TRUTH_KINDS))
         if unknown:
@@ -51,7 +63,20 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cohort:
-    """A cohort on disk: ``root`` and its cases, in the order of the file."""
+    """A cohort on disk.
+
+    Attributes:
+        root: its folder.
+        name: what it is called.
+        modality: DICOM Modality, "CT" or "MR".
+        system: which system it is for, e.g. "lytic".
+        cases: in the order of the file.
+        description: where it comes from.
+        kind: "phantom" (synthetic), "semi-real" (real scans with synthetic lesions), "real" or "unknown".
+
+    Raises:
+        CohortError: two cases of one name, an unknown kind.
+    """
 
     root: Path
     name: str
@@ -82,18 +107,47 @@ class Cohort:
         """
         if kind not in case.truth:
             raise CohortError(f"case {case.case}: no {kind!r} truth in cohort.json; it has {sorted(case.truth)}")
-        path = self.root / case.truth[kind]
-        if not path.exists():
-            raise CohortError(f"case {case.case}: {kind} file {case.truth[kind]} is missing from the cohort folder")
-        return path
+        return self._path(case, kind, case.truth[kind])
 
     def study_path(self, case: Case) -> Path:
-        """Absolute path of the scan of one case."""
-        return self.root / case.study
+        """Path of the scan of one case.
+
+        Raises:
+            CohortError: it is missing.
+        """
+        return self._path(case, "study", case.study)
+
+    def _path(self, case: Case, what: str, relative: str) -> Path:
+        path = self.root / relative
+        if not path.exists():
+            raise CohortError(f"case {case.case}: {what} {relative} is missing from the cohort folder; copy it there")
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise CohortError(f"case {case.case}: {what} {relative} is a link out of the cohort folder; copy it there")
+        return path
+
+
+def _check_name(what: str, name: object) -> None:
+    """Names end up in reports and as file names."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
+        raise CohortError(f"{what} {name!r}: expected a name of 1 to 100 printable characters")
+    if set(name) & set("/\\:") or name.startswith("."):
+        raise CohortError(f"{what} {name!r}: expected a name without / \\ : and not beginning with a dot")
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _leaves(path: str) -> bool:
+    """Whether a relative path is none, or goes up, on this system or another."""
+    parts = {*PurePosixPath(path).parts, *PureWindowsPath(path).parts}
+    windows = PureWindowsPath(path)
+    absolute = PurePosixPath(path).is_absolute() or bool(windows.drive or windows.root)
+    return not path or "\0" in path or absolute or ".." in parts
 
 
 def write_cohort(cohort: Cohort) -> Path:
-    """Write ``cohort.json`` (to a temporary name, then renamed) and return its path."""
+    """Write ``cohort.json`` in the cohort's folder and return its path."""
     document = {
         "schema": SCHEMA,
         "name": cohort.name,
@@ -104,9 +158,8 @@ def write_cohort(cohort: Cohort) -> Path:
         "cases": [asdict(case) for case in cohort.cases],
     }
     path = cohort.root / "cohort.json"
-    draft = path.with_suffix(".json.part")
-    draft.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)  # noqa: PTH105  (atomic)
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return path
 
 
@@ -118,7 +171,7 @@ def read_cohort(folder: Path) -> Cohort:
     """
     path = folder / "cohort.json"
     if not path.is_file():
-        raise CohortError(f"{folder.name}: no cohort.json in this folder; make one or run `osteon cohort import`")
+        raise CohortError(f"{folder.name}: no cohort.json in this folder; docs/file-formats.md says how to write one")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.get("schema") != SCHEMA:
