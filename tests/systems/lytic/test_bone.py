@@ -214,6 +214,8 @@ def test_cut_field_blanks_image_and_labels_alike():
         assert np.abs(np.diff(rows.astype(int))).sum() <= 2
         cut += not labels.all()
     assert cut > 25
+    short = _cut_field(np.ones((3, 32, 64), np.float32), np.full((32, 64), 3, np.uint8), rng)[1]
+    assert short.any(axis=1).all()
 
 
 def test_batches_have_the_size_asked_for():

@@ -162,11 +162,11 @@ def _enhanced_organs(
 def _cut_field(
     image: NDArray[np.float32], labels: NDArray[np.uint8], generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Blank everything outside a random rectangle of at least 40 pixels a side."""
+    """Blank everything outside a random rectangle of at least 40 pixels a side (or all of a shorter side)."""
     outside = np.ones(image.shape[1:], dtype=bool)
     sides = []
     for length in image.shape[1:]:
-        size = int(generator.integers(40, length + 1))
+        size = int(generator.integers(min(40, length), length + 1))
         start = int(generator.integers(0, length - size + 1))
         sides.append(slice(start, start + size))
     outside[sides[0], sides[1]] = False
