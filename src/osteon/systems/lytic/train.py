@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import torch
 
 from osteon.errors import CohortError
 from osteon.evaluation.froc import froc
+from osteon.files import whole_file
 from osteon.systems.lytic import bone as bone_stage
 from osteon.systems.lytic import detector as detector_stage
 from osteon.systems.lytic.bundle import as_shipped, save_model
@@ -217,6 +218,67 @@ def train_detector(
     return model.eval()
 
 
+def with_predicted_bone(
+    cases: Sequence[TrainingCase],
+    bone: nn.Module,
+    *,
+    config: LyticConfig,
+    folder: Path,
+    on_case: Callable[[int, int, str], None] = lambda done, total, case: None,
+) -> tuple[TrainingCase, ...]:
+    """The same cases with the bone network's masks in place of the true ones, kept in ``folder`` for a resumed run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = []
+    for number, case in enumerate(cases, start=1):
+        path = folder / f"{case.voxels}.npy"
+        if not path.exists():
+            sites = bone_stage.bone_masks(bone, np.asarray(case.hu), spacing_mm=case.spacing_mm, config=config.bone)
+            with whole_file(path) as draft, draft.open("wb") as file:
+                np.save(file, sites)
+        changed.append(replace(case, sites=np.load(path, mmap_mode="r")))
+        on_case(number, len(cases), case.case)
+    return tuple(changed)
+
+
+def refine_detector(
+    model: YOLOv5,
+    cases: Sequence[TrainingCase],
+    member: int,
+    *,
+    config: LyticConfig,
+    identity: str,
+    out: Path,
+    resume: bool,
+    on_progress: Callable[[Any], None],
+) -> YOLOv5:
+    """Go on training a detector in place, on cases whose bone masks are the bone network's."""
+    stage = config.detector
+    loss = YoloLossConfig(objectness=stage.objectness_gain, image_size=640)
+    loop = LoopConfig(
+        epochs=stage.refine_epochs,
+        optimizer="adamw",
+        learning_rate=stage.learning_rate / 4,
+        weight_decay=5e-4,
+        ema_decay=0.99,
+        seed=config.seed + 1000 * (member + 1) + 500,
+        precision=config.precision,
+        device=config.device,
+        prefetch=4,
+    )
+    fit(
+        model,
+        config=loop,
+        batches=detector_stage.batches(cases, config=stage),
+        steps=max(1, stage.samples // stage.batch),
+        loss=lambda net, batch: detector_stage.detector_loss(net, batch, model=model, loss=loss),
+        out=out,
+        on_progress=on_progress,
+        resume=resume,
+        identity=identity,
+    )
+    return model.eval()
+
+
 def calibrate_model(
     fold: Fold,
     *,
@@ -311,13 +373,7 @@ def train(
     bone, bone_metrics = train_bone(
         fold, config=config, out=run / "bone", resume=resume, on_progress=partial(on_step, "bone")
     )
-    detectors = []
-    for member in range(config.detector.members):
-        name = f"detector{member}"
-        progress = partial(on_step, f"detector {member + 1} of {config.detector.members}")
-        detectors.append(
-            train_detector(fold, member, config=config, out=run / name, resume=resume, on_progress=progress)
-        )
+    detectors = _train_detectors(fold, bone, config=config, run=run, resume=resume, on_step=on_step, on_case=on_case)
     calibration, point, metrics = calibrate_model(
         fold,
         config=config,
@@ -336,6 +392,44 @@ def train(
         training_data=_described(cohort, validation, fold),
         metrics=metrics,
     )
+
+
+def _train_detectors(
+    fold: Fold,
+    bone: nn.Module,
+    *,
+    config: LyticConfig,
+    run: Path,
+    resume: bool,
+    on_step: Callable[[str, Any], None],
+    on_case: Callable[[int, int, str], None],
+) -> list[YOLOv5]:
+    """All members: first on true bone masks, then on the bone network's."""
+    refine = config.detector.refine_epochs > 0
+    complete = [case for case in fold.train if _complete(case)]
+    shipped = as_shipped(bone)
+    digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in bone.state_dict().values())).hexdigest()
+    folder = run / f"predicted-{digest[:16]}"
+    predicted = with_predicted_bone(complete, shipped, config=config, folder=folder, on_case=on_case) if refine else ()
+    detectors = []
+    for member in range(config.detector.members):
+        progress = partial(on_step, f"detector {member + 1} of {config.detector.members}")
+        model = train_detector(
+            fold, member, config=config, out=run / f"detector{member}", resume=resume, on_progress=progress
+        )
+        if refine:
+            model = refine_detector(
+                model,
+                predicted,
+                member,
+                config=config,
+                identity=f"refine {member}|{fold.fingerprint}|{digest}|{asdict(config.detector)}",
+                out=run / f"detector{member}-refined",
+                resume=resume,
+                on_progress=progress,
+            )
+        detectors.append(model)
+    return detectors
 
 
 def _bone_figures(line: dict[str, Any], *, sites: bool) -> dict[str, float]:
