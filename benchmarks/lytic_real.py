@@ -72,8 +72,13 @@ def abdomen(model: str, data: Path, out: Path) -> dict[str, object]:
     seconds = time.perf_counter() - started
     reading = json.loads(done.stdout)["readings"][0]
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    return {"findings": reading["findings"], "seconds": seconds, "peak memory GB": peak_gb,
-            "timings": reading["timings_s"], "bone volume cm3": reading["verdicts"]["bone_volume_mm3"] / 1000}  # fmt: skip
+    return {
+        "findings": reading["findings"],
+        "seconds": seconds,
+        "peak memory GB": peak_gb,
+        "timings": reading["timings_s"],
+        "bone volume cm3": reading["verdicts"]["bone_volume_mm3"] / 1000,
+    }
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ class Grid:
     def to_mm(self, index: ArrayLike) -> NDArray[np.float64]:
         """LPS millimetres of continuous indices ``(..., 3)`` given as (x, y, z)."""
         scaled = np.asarray(index, dtype=np.float64) * np.asarray(self.spacing_mm)
-        return scaled @ self.axes.T + np.asarray(self.origin_mm)
+        return np.asarray(scaled @ self.axes.T + np.asarray(self.origin_mm))
 
     def to_index(self, point_mm: ArrayLike) -> NDArray[np.float64]:
         """Continuous index (x, y, z) of LPS points ``(..., 3)``; voxel centres lie on whole numbers."""

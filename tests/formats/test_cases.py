@@ -64,7 +64,9 @@ def test_truth_from_another_file(tmp_path):
     assert cases.case.tolist() == ["b", "a", "c"]
     assert cases.truth.tolist() == [False, True, False]
     unknown = write(tmp_path, "case,score\nb,0.4\nx,0.9\nc,0.1\n", "unknown.csv")
-    with pytest.raises(InputError, match=r"unknown.csv, line 3 \(case x\): a prediction for a case that truth.csv does"):
+    with pytest.raises(
+        InputError, match=r"unknown.csv, line 3 \(case x\): a prediction for a case that truth.csv does"
+    ):
         read_cases(unknown, truth_path=truth)
     short = write(tmp_path, "case,score\nb,0.4\n", "short.csv")
     with pytest.raises(InputError, match=r"truth.csv: 2 of 3 cases have no prediction in short.csv, the first 'a'"):

@@ -47,7 +47,10 @@ def test_a_study_without_modalities_has_one(tmp_path):
         (lambda lines: lines[:-1], r"1 of 12 judgements are missing.*modality 'unaided', reader 'R2', case 'c'"),
         (lambda lines: [*lines[:-1], lines[-1].replace("c,pc,1", "c,pc,0")], "one case with two values of truth"),
         (lambda lines: [*lines[:-1], lines[-1].replace("pc", "pz")], "one case with two values of patient"),
-        (lambda lines: [*lines[:-1], lines[-1].replace("12.5", "0")], r"line 13 \(case c\): time_s is 0; expected seconds"),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace("12.5", "0")],
+            r"line 13 \(case c\): time_s is 0; expected seconds",
+        ),
         (lambda lines: [line.replace("pb", "pa") for line in lines], "one patient in two classes"),
         (lambda lines: [line.replace(",0,", ",1,", 1) for line in lines], "all 3 cases are positive"),
         (lambda lines: [*lines, lines[0]], "twice"),

@@ -75,7 +75,7 @@ def test_labels_outside_the_set(tmp_path):
     named = read_table(write(tmp_path, "case,truth\nc1,benign\nc2,malignant\nc3,other\n"))
     with pytest.raises(InputError, match=r"'benign', 'malignant', 'other'.*'malignant' and one other label"):
         named.classes("truth", positive="malignant")
-    with pytest.raises(InputError, match="'tumour' and one other|'tumour' in some rows"):
+    with pytest.raises(InputError, match=r"'tumour' and one other|'tumour' in some rows"):
         named.classes("truth", positive="tumour")
     two = read_table(write(tmp_path, "case,truth\nc1,benign\nc2,malignant\n"))
     assert two.classes("truth", positive="malignant").tolist() == [False, True]
