@@ -23,6 +23,7 @@ class CaseResult:
         pairs, scores: candidates against lesions.
         lesion_mm, lesion_site: equivalent diameter and bone site of each true lesion, in rising number.
         slice_truth, slice_found: boxes by slice index.
+        trained_on: the scan is among those that the model was trained or validated on.
     """
 
     case: Case
@@ -34,3 +35,4 @@ class CaseResult:
     slice_truth: dict[int, NDArray[np.float32]]
     slice_found: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]
     seconds: float
+    trained_on: bool = False

@@ -11,9 +11,10 @@ from osteon.errors import CohortError, OsteonError
 from osteon.evaluation.overlap import measure, overlap_counts
 from osteon.imaging.canonical import canonical
 from osteon.report.result import StatsResult
+from osteon.systems.lytic.bundle import trained_on
 from osteon.systems.lytic.calibrate import MATCH_TEXT, candidate_pairs, match_candidates, probability
 from osteon.systems.lytic.case_result import CaseResult
-from osteon.systems.lytic.cases import load_case_volume, read_mask
+from osteon.systems.lytic.cases import load_case_volume, read_mask, voxel_fingerprint
 from osteon.systems.lytic.config import SITES
 from osteon.systems.lytic.detector import boxes_on_slice
 from osteon.systems.lytic.infer import detection_step, find_candidates
@@ -76,7 +77,7 @@ def evaluate(
             "bootstrap": "2000 resamples by patient, seed 0",
         },
         sections=sections(results, detections, threshold=threshold),
-        warnings=_warnings(cohort, failures),
+        warnings=_warnings(cohort, results, failures),
     )
     return LyticEvaluation(result=result, rows=tuple(_row(r, threshold) for r in results), failures=failures)
 
@@ -121,6 +122,7 @@ def evaluate_case(model: LyticModel, cohort: Cohort, case: Case) -> CaseResult:
         },
         slice_found={k: (boxes, score) for k, boxes, score in found.slice_boxes},
         seconds=float(sum(found.timings_s.values())),
+        trained_on=trained_on(model.bundle, voxel_fingerprint(axial.array)),
     )
 
 
@@ -138,10 +140,16 @@ def _lesion_facts(
     return np.asarray(sizes, dtype=np.float64), tuple(sites)
 
 
-def _warnings(cohort: Cohort, failures: dict[str, str]) -> tuple[str, ...]:
+def _warnings(cohort: Cohort, results: list[CaseResult], failures: dict[str, str]) -> tuple[str, ...]:
     notes = []
-    if cohort.name.startswith("phantom-"):
+    if cohort.is_phantom:
         notes.append("Phantoms: these figures say nothing about patients.")
+    leaked = sorted(r.case.case for r in results if r.trained_on)
+    if leaked:
+        notes.append(f"{len(leaked)} scans are among those that the model was trained on: {', '.join(leaked[:5])}.")
+    unlabelled = sum("lesions" not in r.case.truth for r in results)
+    if unlabelled:
+        notes.append(f"{unlabelled} cases have no lesion truth and are taken as lesion-free.")
     if failures:
         notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
     return tuple(notes)
