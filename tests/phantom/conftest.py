@@ -21,13 +21,13 @@ def scan() -> CtScan:
 
 @pytest.fixture(scope="session")
 def patient() -> CtPatient:
-    """Diaphragm to pelvis of one patient without contrast agent."""
-    drawn = draw_patient(np.random.default_rng(5), range_mm=(-60.0, 300.0), mean_lesions=30.0)
+    """Diaphragm to pelvis of a lean patient without contrast agent, with lesions and every kind of mimic."""
+    drawn = draw_patient(np.random.default_rng(4), range_mm=(-60.0, 300.0), mean_lesions=30.0)
     assert drawn.person.contrast_hu == 0
     return drawn
 
 
-def coarse_grid(low_mm: float, high_mm: float, *, pixel_mm: float = 3.0, spacing_mm: float = 4.0) -> Grid:
+def coarse_grid(low_mm: float, high_mm: float, *, pixel_mm: float = 4.2, spacing_mm: float = 5.0) -> Grid:
     count = round(420 / pixel_mm)
     return Grid(
         shape=(int((high_mm - low_mm) / spacing_mm), count, count),

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from osteon.cli import main as entry
+from osteon.cohort.manifest import read_cohort
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "argv", ["osteon", "phantom", *arguments])
+    try:
+        entry.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_a_cohort_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "cohort"
+    options = ("--patients", "1", "--seed", "3", "--range", "500:520", "--lesions", "0", "--jobs", "1")
+    assert run(monkeypatch, "lytic", "--out", str(out), *options) == 0
+    cohort = read_cohort(out)
+    assert len(cohort.cases) == 1
+    assert "lesions: 0" in capsys.readouterr().out
+    assert json.loads((out / "phantom.json").read_text())["range_mm"] == [500, 520]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("hair",), "no phantoms for system 'hair' yet; available: 'lytic'"),
+        (("lytic", "--range", "abc"), "--range 'abc': expected two numbers with a colon between"),
+        (("lytic", "--range", "0:100:200"), "expected two numbers with a colon between"),
+        (("lytic", "--range", "0:5"), "at least 20 mm apart"),
+        (("lytic", "--profile", "huge"), "profile 'huge'"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(
+    arguments: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, *arguments, "--out", str(tmp_path / "c")) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_folder_of_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("x")
+    assert run(monkeypatch, "lytic", "--out", str(tmp_path), "--patients", "1") == 1
+    assert "is not empty and holds no phantom.json" in capsys.readouterr().err
