@@ -62,7 +62,8 @@ def main() -> None:
         ratios.append(seconds / reference)
         mega = np.prod(shape) / 1e6
         print(
-            f"{options.profile} {shape}, {len(scan.truth)} lesions: {seconds:6.1f} s, {seconds / mega:.3f} s a megavoxel",
+            f"{options.profile} {shape}, {len(scan.truth)} lesions",
+            f"{seconds:6.1f} s, {seconds / mega:.3f} s a megavoxel",
             f"gaussian_filter {reference:5.1f} s, {reference / mega:.3f} s a megavoxel; ratio {ratios[-1]:.1f}",
             sep="; ",
             flush=True,
