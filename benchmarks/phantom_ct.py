@@ -18,7 +18,7 @@ import time
 import numpy as np
 from scipy import ndimage
 
-from osteon.phantom.scan import CtScan, draw_ct_scan
+from osteon.phantom.ct.scan import CtScan, draw_ct_scan
 
 
 def peak_mib() -> float:

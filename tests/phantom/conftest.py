@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from osteon.geometry import Grid
-from osteon.phantom.ct import Slab, render
+from osteon.phantom.ct.render import Slab, render
+from osteon.phantom.ct.scan import CtScan, draw_ct_scan
 from osteon.phantom.patient import CtPatient, draw_patient
-from osteon.phantom.scan import CtScan, draw_ct_scan
 
 LUMBAR_MM = (0.0, 60.0)
 

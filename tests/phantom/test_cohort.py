@@ -23,12 +23,12 @@ from osteon.formats.labelme import read_labelme
 from osteon.formats.rectangles import to_boxes
 from osteon.phantom import cohort as module
 from osteon.phantom.cohort import PhantomOptions, make_cohort, make_patient, slice_boxes
-from osteon.phantom.ct import SITES
-from osteon.phantom.scan import draw_ct_scan
+from osteon.phantom.ct.render import SITES
+from osteon.phantom.ct.scan import draw_ct_scan
 from tests.dicom.validators import complaints, needs_dciodvfy
 
 if TYPE_CHECKING:
-    from osteon.phantom.scan import CtScan
+    from osteon.phantom.ct.scan import CtScan
 
 OPTIONS = PhantomOptions(patients=3, seed=1, range_mm=(15.0, 35.0), mean_lesions=60.0)
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from osteon.phantom.anatomy.shapes import rotation
 from osteon.phantom.patient import FIELD_STEPS_MM, CtPatient, draw_patient
-from osteon.phantom.shapes import rotation
 
 
 def test_the_seed_decides_everything() -> None:

@@ -21,7 +21,7 @@ from osteon.files import whole_file, whole_folder
 from osteon.formats.labelme import write_labelme
 from osteon.formats.nifti import write_nifti
 from osteon.formats.rectangles import Rectangle, SliceAnnotation
-from osteon.phantom.scan import PROFILES, CtScan, draw_ct_scan, lesion_record
+from osteon.phantom.ct.scan import PROFILES, CtScan, draw_ct_scan, lesion_record
 from osteon.phantom.workers import in_order
 
 if TYPE_CHECKING:

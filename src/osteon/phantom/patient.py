@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.phantom.lesions import Spot, draw_lesions
-from osteon.phantom.mimics import draw_mimics
-from osteon.phantom.noise import SmoothField
-from osteon.phantom.outline import Outline, build_outline
-from osteon.phantom.person import Person, draw_person
-from osteon.phantom.shapes import rotation
-from osteon.phantom.skeleton import build_skeleton
-from osteon.phantom.soft import Organ, soft_tissue
-from osteon.phantom.spine import Spine, build_spine
+from osteon.phantom.anatomy.fields import SmoothField
+from osteon.phantom.anatomy.outline import Outline, build_outline
+from osteon.phantom.anatomy.person import Person, draw_person
+from osteon.phantom.anatomy.shapes import rotation
+from osteon.phantom.anatomy.skeleton import build_skeleton
+from osteon.phantom.anatomy.soft import Organ, soft_tissue
+from osteon.phantom.anatomy.spine import Spine, build_spine
+from osteon.phantom.lesions.lytic import draw_lesions
+from osteon.phantom.lesions.mimics import draw_mimics
 
 if TYPE_CHECKING:
-    from osteon.phantom.bones import Bone
+    from osteon.phantom.anatomy.bones import Bone
+    from osteon.phantom.lesions.spot import Spot
 
 FIELD_STEPS_MM = (26.0, 9.0, 3.2, 14.0)
 """Blob sizes of the four random fields: coarse, middle, fine, and of fat in muscle."""
@@ -66,7 +67,7 @@ def draw_patient(
         range_mm: heights (z) between which the patient can be rendered. Bones whose middle lies between them may carry
             lesions and mimics.
         sites: bone sites that may carry them; None for all.
-        mean_lesions: scale of the lesion count in ``range_mm``, see ``lesions.draw_lesions``.
+        mean_lesions: scale of the lesion count in ``range_mm``, see ``lesions.lytic.draw_lesions``.
     """
     person = draw_person(rng)
     spine = build_spine(person, rng)

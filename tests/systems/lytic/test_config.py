@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from osteon.errors import UsageError
-from osteon.phantom.ct import SITES as PHANTOM_SITES
+from osteon.phantom.ct.render import SITES as PHANTOM_SITES
 from osteon.systems.lytic.config import SITES, LyticConfig, configure
 
 RECIPES = Path(__file__).parents[3] / "recipes"

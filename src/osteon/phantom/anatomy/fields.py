@@ -1,0 +1,68 @@
+"""Smooth random fields fixed in patient space, so that any slab of them can be made alone.
+
+They stand for what varies in tissue: fat between muscle bundles, trabecular density, wavy organ surfaces. Scanner
+noise is another thing (``phantom.ct.acquisition``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from osteon.phantom.anatomy.shapes import Array, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothField:
+    """Random lattice, interpolated: zero mean, unit variance at the lattice points, less between them.
+
+    Attributes:
+        lattice: (z, y, x) float32 normal numbers.
+        origin_mm: LPS (x, y, z) of lattice point (0, 0, 0).
+        step_mm: lattice spacing, about the size of the blobs.
+    """
+
+    lattice: Array
+    origin_mm: tuple[float, float, float]
+    step_mm: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, *, low_mm: Vector, high_mm: Vector, step_mm: float) -> SmoothField:
+        """Draw a lattice that covers the box from ``low_mm`` to ``high_mm`` (x, y, z)."""
+        count = np.ceil((high_mm - low_mm) / step_mm).astype(int) + 4
+        lattice = rng.standard_normal(count[::-1], dtype=np.float32)
+        origin = low_mm - 1.5 * step_mm
+        return cls(lattice, (float(origin[0]), float(origin[1]), float(origin[2])), step_mm)
+
+    def sample(self, xs: Array, ys: Array, zs: Array) -> Array:
+        """Values on the grid spanned by three 1-D LPS axes in mm: (len(zs), len(ys), len(xs)) float32.
+
+        Cubic within a lattice plane, smoothstep between planes. Outside the lattice it is mirrored in x and y and its
+        last plane goes on in z.
+        """
+        u, v, w = (
+            (np.asarray(axis, dtype=np.float64) - origin) / self.step_mm
+            for axis, origin in zip((xs, ys, zs), self.origin_mm, strict=True)
+        )
+        map_x, map_y = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
+        planes: dict[int, Array] = {}
+
+        def plane(level: int) -> Array:
+            level = min(max(level, 0), self.lattice.shape[0] - 1)
+            if level not in planes:
+                image = cv2.remap(self.lattice[level], map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+                planes[level] = np.asarray(image, dtype=np.float32)
+            return planes[level]
+
+        out = np.empty((len(zs), len(ys), len(xs)), dtype=np.float32)
+        for k, position in enumerate(w):
+            below = int(np.floor(position))
+            t = np.float32(position - below)
+            t = t * t * (3 - 2 * t)
+            np.add(plane(below) * (1 - t), plane(below + 1) * t, out=out[k])
+            planes.pop(below - 1, None)
+        return out

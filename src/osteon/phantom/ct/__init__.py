@@ -1,0 +1,1 @@
+"""The patient on a CT scanner: attenuation, protocol, noise, one scan with its truth."""

@@ -1,0 +1,1 @@
+"""Changes of the marrow: lesions and what is mistaken for them."""
