@@ -31,6 +31,10 @@ class Spot:
         diameter_mm: drawn diameter.
         rim_hu: attenuation of a sclerotic rim; None without one.
         tissue: what fills it, for MR; None where only CT was thought of.
+        grows_out: whether it also fills soft tissue outside bone, which then belongs to its mask.
+        pattern: inner structure: "struts", "pepper" (small foci), "core" or "halo" (a layer around); None if even.
+        pattern_tissue: what the structure is made of.
+        pattern_mm: spacing of struts, size of foci, thickness of the halo, radius of the core.
     """
 
     kind: str
@@ -46,6 +50,10 @@ class Spot:
     diameter_mm: float
     rim_hu: float | None = None
     tissue: Tissue | None = None
+    grows_out: bool = False
+    pattern: str | None = None
+    pattern_tissue: Tissue | None = None
+    pattern_mm: float = 3.0
 
 
 def inner_point(bone: Bone, rng: np.random.Generator, *, depth_mm: float) -> tuple[Vector, float]:
