@@ -1,8 +1,8 @@
 import pytest
 
-from osteon.cli.arguments import bundle_folder, check_device
+from osteon.cli.arguments import bundle_folder, check_device, open_model
 from osteon.cli.train import read_settings
-from osteon.errors import UsageError
+from osteon.errors import BundleError, UsageError
 
 
 def test_settings_go_over_the_file(tmp_path):
@@ -44,3 +44,15 @@ def test_devices():
     assert check_device("cpu") == "cpu"
     with pytest.raises(UsageError, match="tpu"):
         check_device("tpu")
+
+
+def test_a_system_without_a_shipped_model_is_told_to_train_one(monkeypatch):
+    monkeypatch.setattr("osteon.cli.arguments.SYSTEMS", ("lytic", "elbow"))
+    with pytest.raises(UsageError, match="'elbow' has no shipped model: train one"):
+        bundle_folder("elbow")
+
+
+def test_a_bundle_of_a_system_that_is_not_here_is_refused(tmp_path):
+    (tmp_path / "model.toml").write_text('schema = "osteon-model/1"\nsystem = "elbow"\n')
+    with pytest.raises(BundleError, match=r"'elbow'.*lytic"):
+        open_model(str(tmp_path), device="cpu")

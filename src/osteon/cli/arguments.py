@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from osteon.errors import UsageError
+from osteon.errors import BundleError, UsageError
+from osteon.systems.registry import SYSTEMS, get_system
+
+if TYPE_CHECKING:
+    from osteon.systems.protocol import System
 
 DEVICES = ("auto", "cpu", "cuda")
-SYSTEMS = ("lytic",)
 
 
 def check_device(device: str) -> str:
@@ -37,28 +41,44 @@ def check_out(out: Path) -> Path:
     return out
 
 
-def check_system(system: str) -> str:
-    """The system's name, if there is such a system.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if system not in SYSTEMS:
-        raise UsageError(f"system {system!r}: expected one of {', '.join(SYSTEMS)}")
-    return system
-
-
 def bundle_folder(model: str) -> Path:
     """Folder of MODEL: a bundle's folder, or a system's name for the small model that ships with the package.
 
     Raises:
-        UsageError: neither.
+        UsageError: neither, or a system without a shipped model.
     """
     from importlib import resources
 
     path = Path(model)
     if path.is_dir():
         return path
+    shipped = Path(str(resources.files("osteon") / "models"))
+    if model in SYSTEMS and (shipped / model).is_dir():
+        return shipped / model
     if model in SYSTEMS:
-        return Path(str(resources.files("osteon") / "models" / model))
-    raise UsageError(f"model {model!r}: neither a folder nor a system with a shipped model ({', '.join(SYSTEMS)})")
+        raise UsageError(
+            f"system {model!r} has no shipped model: train one (osteon train {model} COHORT --out MODEL) and name its "
+            "folder"
+        )
+    names = [name for name in SYSTEMS if (shipped / name).is_dir()]
+    raise UsageError(f"model {model!r}: neither a folder nor a system with a shipped model ({', '.join(names)})")
+
+
+def open_model(model: str, *, device: str) -> tuple[System, Any]:
+    """The system that MODEL (see ``bundle_folder``) is of, and the model ready to read.
+
+    Raises:
+        UsageError: there is no such model, or no such device.
+        BundleError: the bundle is damaged, or of a system that this osteon does not have.
+    """
+    folder = bundle_folder(model)
+    if folder != Path(model):
+        name = model
+    else:
+        from osteon.training.bundle import bundle_system
+
+        name = bundle_system(folder)
+        if name not in SYSTEMS:
+            raise BundleError(f"{folder.name}: a model of system {name!r}; this osteon has {', '.join(SYSTEMS)}")
+    system = get_system(name)
+    return system, system.load_model(folder, device=device)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from osteon.cli.arguments import bundle_folder, check_out
+from osteon.cli.arguments import check_out, open_model
 from osteon.cli.progress import progress_bar
 from osteon.cli.read import read_path
 from osteon.errors import InputError
@@ -29,17 +29,16 @@ def register(app: typer.Typer) -> None:
         show: bool = typer.Option(False, "--open", help="Open the report in the browser."),
     ) -> None:
         from osteon.phantom.cohort import PhantomOptions, make_cohort
-        from osteon.systems.lytic.bundle import load_model
 
         check_out(out)
-        model = load_model(bundle_folder("lytic"))
+        system, model = open_model("lytic", device="auto")
         typer.echo("making a phantom patient (no real person) ...", err=True)
         options = PhantomOptions(patients=1, seed=seed, range_mm=RANGE_MM, mean_lesions=30.0)
         with progress_bar("phantom") as report:
             cohort = make_cohort(options, out / "phantom", on_case=report)
         case = cohort.cases[0]
         typer.echo("reading it with the shipped model, which was trained on phantoms only ...", err=True)
-        outcome = read_path(cohort.study_path(case), model, out / "result")
+        outcome = read_path(cohort.study_path(case), system, model, out=out / "result")
         if outcome.failures:
             raise InputError(f"the phantom could not be read: {outcome.failures[0]['why']}")
         summary = outcome.summaries[0]

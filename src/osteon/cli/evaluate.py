@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from osteon.cli.arguments import bundle_folder, check_device, check_out
+from osteon.cli.arguments import check_device, check_out, open_model
 from osteon.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from osteon.systems.lytic.evaluate import LyticEvaluation
+    from osteon.systems.protocol import SystemEvaluation
 
 HELP = """Evaluate a model on a cohort with ground truth.
 
@@ -38,14 +38,12 @@ def register(app: typer.Typer) -> None:
         from osteon.cohort.manifest import read_cohort
         from osteon.report.result import to_document
         from osteon.report.stats_text import print_result
-        from osteon.systems.lytic.bundle import load_model
-        from osteon.systems.lytic.evaluate import evaluate as evaluate_lytic
 
         check_device(device)
         check_out(out)
-        loaded = load_model(bundle_folder(model), device=device)
+        system, loaded = open_model(model, device=device)
         with progress_bar("evaluating") as report:
-            evaluation = evaluate_lytic(loaded, read_cohort(cohort), on_case=report)
+            evaluation = system.evaluate(loaded, read_cohort(cohort), on_case=report)
         write_evaluation(out, evaluation)
         if as_json:
             typer.echo(json.dumps(to_document(evaluation.result), indent=1))
@@ -57,7 +55,7 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1)
 
 
-def write_evaluation(out: Path, evaluation: LyticEvaluation) -> None:
+def write_evaluation(out: Path, evaluation: SystemEvaluation) -> None:
     """Write evaluation.json, per_case.csv and report.html, all or none."""
     from osteon.files import whole_folder
     from osteon.report.result import to_document

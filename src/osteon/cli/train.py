@@ -7,9 +7,10 @@ from typing import Any
 
 import typer
 
-from osteon.cli.arguments import check_out, check_system
+from osteon.cli.arguments import check_out
 from osteon.cli.progress import progress_bar, step_bar
 from osteon.errors import UsageError
+from osteon.systems.registry import SYSTEMS, get_system
 
 HELP = """Train a model on a cohort and write its bundle.
 
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("train", help=HELP)
     def train(
-        system: str = typer.Argument(..., help="Which system to train: lytic."),
+        system: str = typer.Argument(..., help=f"Which system to train: {', '.join(SYSTEMS)}."),
         cohort: Path = typer.Argument(..., help="Cohort folder, with cohort.json."),
         out: Path = typer.Option(..., "--out", help="Folder for the bundle; must not exist."),
         config: Path | None = typer.Option(None, "--config", help="TOML file; unnamed keys keep their defaults."),
@@ -36,17 +37,15 @@ def register(app: typer.Typer) -> None:
         resume: bool = typer.Option(False, "--resume", help="Go on with OUT.run."),
     ) -> None:
         from osteon.cohort.manifest import read_cohort
-        from osteon.systems.lytic.config import LyticConfig, configure
-        from osteon.systems.lytic.train import train as train_lytic
 
-        check_system(system)
+        chosen = get_system(system)
         check_out(out)
-        chosen = configure(LyticConfig(), read_settings(config, settings))
+        values = read_settings(config, settings)
         with step_bar("training") as on_step, progress_bar("cases") as on_case:
-            bundle = train_lytic(
+            bundle = chosen.train(
                 read_cohort(cohort),
                 out,
-                config=chosen,
+                settings=values,
                 validation=read_cohort(validation) if validation else None,
                 resume=resume,
                 on_step=on_step,

@@ -184,6 +184,15 @@ def read_bundle(folder: Path) -> ModelBundle:
     return ModelBundle(folder=folder, facts=facts, weights=weights, metrics=_read_metrics(folder), hash=digest)
 
 
+def bundle_system(folder: Path) -> str:
+    """Name of the system that a bundle is of; nothing else of it is checked.
+
+    Raises:
+        BundleError: no bundle, or one of another version.
+    """
+    return str(_read_facts(folder)[0].get("system", ""))
+
+
 def _read_facts(folder: Path) -> tuple[dict[str, Any], str]:
     path = folder / FACTS
     if not path.is_file():

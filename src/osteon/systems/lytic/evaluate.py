@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from osteon.systems.lytic.config import SITES
 from osteon.systems.lytic.detector import boxes_on_slice
 from osteon.systems.lytic.infer import detection_step, find_candidates
 from osteon.systems.lytic.sections import sections
+from osteon.systems.protocol import SystemEvaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,18 +29,9 @@ if TYPE_CHECKING:
     from osteon.systems.lytic.bundle import LyticModel
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LyticEvaluation:
-    """Everything measured: the result to print and write, rows a case, and what failed."""
-
-    result: StatsResult
-    rows: tuple[dict[str, Any], ...]
-    failures: dict[str, str]
-
-
 def evaluate(
     model: LyticModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None] = lambda done, total, case: None
-) -> LyticEvaluation:
+) -> SystemEvaluation:
     """Read every case of a cohort and compare with its truth.
 
     A case that cannot be read costs that case; it is named in ``failures``.
@@ -79,7 +70,7 @@ def evaluate(
         sections=sections(results, detections, threshold=threshold),
         warnings=_warnings(cohort, results, failures),
     )
-    return LyticEvaluation(result=result, rows=tuple(_row(r, threshold) for r in results), failures=failures)
+    return SystemEvaluation(result=result, rows=tuple(_row(r, threshold) for r in results), failures=failures)
 
 
 def evaluate_case(model: LyticModel, cohort: Cohort, case: Case) -> CaseResult:
