@@ -35,6 +35,7 @@ class Spot:
         pattern: inner structure: "struts", "pepper" (small foci), "core" or "halo" (a layer around); None if even.
         pattern_tissue: what the structure is made of.
         pattern_mm: spacing of struts, size of foci, thickness of the halo, radius of the core.
+        parts: painted after it and belonging to its number: the settled part of a fluid level, a nidus.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Spot:
     pattern: str | None = None
     pattern_tissue: Tissue | None = None
     pattern_mm: float = 3.0
+    parts: tuple[Spot, ...] = ()
 
 
 def inner_point(bone: Bone, rng: np.random.Generator, *, depth_mm: float) -> tuple[Vector, float]:
