@@ -38,6 +38,19 @@ class SmoothField:
         origin = low_mm - 1.5 * step_mm
         return cls(lattice, (float(origin[0]), float(origin[1]), float(origin[2])), step_mm)
 
+    def turned(self, axes: Vector) -> SmoothField:
+        """The field in the frame whose axes, columns of ``axes``, are the LPS axes in another order or reversed."""
+        order, sign = np.abs(axes).argmax(axis=0), axes.sum(axis=0)
+        lattice = self.lattice.transpose([2 - order[k] for k in (2, 1, 0)])
+        origin = []
+        for k in range(3):
+            start = self.origin_mm[order[k]]
+            if sign[k] < 0:
+                lattice = np.flip(lattice, 2 - k)
+                start = -(start + (lattice.shape[2 - k] - 1) * self.step_mm)
+            origin.append(float(start))
+        return SmoothField(np.ascontiguousarray(lattice), (origin[0], origin[1], origin[2]), self.step_mm)
+
     def sample(self, xs: Array, ys: Array, zs: Array) -> Array:
         """Values on the grid spanned by three 1-D LPS axes in mm: (len(zs), len(ys), len(xs)) float32.
 

@@ -39,16 +39,22 @@ class Outline:
     thigh_mm: tuple[float, float]
 
     def distances(self, x: Array, y: Array, zs: Array) -> tuple[Array, Array]:
-        """Signed distances to the skin and to the muscle wall, (z, y, x) mm, for 2-D ``x``, ``y`` and 1-D ``zs``."""
-        z = np.clip(zs.ravel(), self.low_mm, self.high_mm)
-        a, b, c, f = (
-            fun(z).astype(np.float32)[:, None, None] for fun in (self.width, self.depth, self.centre_y, self.fat)
-        )
-        dx = x - np.float32(self.slant) * zs.ravel().astype(np.float32)[:, None, None]
+        """Signed distances to the skin and to the muscle wall, mm.
+
+        Args:
+            x: LPS mm, broadcastable.
+            y: the same.
+            zs: LPS mm; 1-D for the first axis, or broadcastable too.
+        """
+        if zs.ndim == 1:
+            zs = zs[:, None, None]
+        z = np.clip(zs, self.low_mm, self.high_mm)
+        a, b, c, f = (fun(z).astype(np.float32) for fun in (self.width, self.depth, self.centre_y, self.fat))
+        dx = x - np.float32(self.slant) * zs.astype(np.float32)
         dy = y - c
         rho = np.sqrt(dx**2 + dy**2)
         legs = np.sqrt((np.abs(dx) - np.float32(self.thigh_mm[0])) ** 2 + (dy - 4) ** 2) - np.float32(self.thigh_mm[1])
-        below = (z < self.crotch_mm)[:, None, None]
+        below = z < self.crotch_mm
         result = []
         for extra in (f, np.float32(0)):
             back_fat = np.where(dy > 0, extra * np.float32(0.8), extra)

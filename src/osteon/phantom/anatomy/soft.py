@@ -34,6 +34,7 @@ class Organ:
         texture_hu: SD of its variation from place to place.
         wobble_mm: displacement of its surface.
         only_in: "body", or "lung" for what is painted only where lung is.
+        edge_mm: width of its margin, 0 for a sharp one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Organ:
     texture_hu: float = 4.0
     wobble_mm: float = 2.5
     only_in: str = "body"
+    edge_mm: float = 0.0
 
 
 def lungs(spine: Spine, person: Person) -> list[Organ]:

@@ -1,0 +1,87 @@
+"""What is painted: a patient's bones, organs, outline and spots, in LPS or turned into the frame of a scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from osteon.phantom.anatomy.bones import Bone
+    from osteon.phantom.anatomy.fields import SmoothField
+    from osteon.phantom.anatomy.outline import Outline
+    from osteon.phantom.anatomy.person import Person
+    from osteon.phantom.anatomy.shapes import Array, Vector
+    from osteon.phantom.anatomy.soft import Organ
+    from osteon.phantom.canvas import Canvas
+    from osteon.phantom.lesions.spot import Spot
+    from osteon.phantom.patient import CtPatient
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """A posed patient, ready to be painted.
+
+    Attributes:
+        person: age, sex, size and so on.
+        bones: where two meet, the one whose surface is deeper counts.
+        organs: in painting order.
+        outline: skin and muscle wall; always in patient axes.
+        spots: number in the lesion mask (0 or less: in no mask) and the spot, in painting order.
+        fields: random fields of ``patient.FIELD_STEPS_MM``.
+        axes: 3 x 3; its columns are the patient's LPS unit vectors along the scene's x, y and z, to the nearest of the
+            six directions: what the outline is turned by.
+    """
+
+    person: Person
+    bones: tuple[Bone, ...]
+    organs: tuple[Organ, ...]
+    outline: Outline
+    spots: tuple[tuple[int, Spot], ...]
+    fields: tuple[SmoothField, ...]
+    axes: Vector = field(default_factory=lambda: np.eye(3))
+
+    def surfaces(self, canvas: Canvas) -> tuple[Array, Array]:
+        """Signed distances to skin and muscle wall on a canvas, (z, y, x) mm."""
+        points = canvas.points
+        order, sign = np.abs(self.axes).argmax(axis=1), self.axes.sum(axis=1)
+        x, y, z = (points[j] if s > 0 else -points[j] for j, s in zip(order, sign, strict=True))
+        return self.outline.distances(x, y, z)
+
+
+def scene_of(patient: CtPatient) -> Scene:
+    """A patient's scene in LPS: mimics first, then the lesions, numbered from 1."""
+    spots = tuple(enumerate((*patient.mimics, *patient.lesions), start=1 - len(patient.mimics)))
+    return Scene(
+        person=patient.person,
+        bones=patient.bones,
+        organs=patient.organs,
+        outline=patient.outline,
+        spots=spots,
+        fields=patient.fields,
+    )
+
+
+def turned(scene: Scene, axes: Vector) -> Scene:
+    """The scene in the frame whose axes are the columns of ``axes`` (a grid's direction), with the same origin.
+
+    Solids are turned exactly. Random fields and the outline go with the nearest of the patient's own axes, but for the
+    outline's sideways lean: they shift by a few millimetres where the frame is oblique.
+    """
+    back = np.asarray(axes, dtype=np.float64).T
+    nearest = np.zeros((3, 3))
+    for column in range(3):
+        row = int(np.abs(axes[:, column]).argmax())
+        nearest[row, column] = np.sign(axes[row, column])
+    up = axes @ nearest.T @ np.array([0.0, 0.0, 1.0])
+    still = np.zeros(3)
+    return replace(
+        scene,
+        bones=tuple(bone.moved(back, still) for bone in scene.bones),
+        organs=tuple(replace(organ, solid=organ.solid.moved(back, still)) for organ in scene.organs),
+        outline=replace(scene.outline, slant=scene.outline.slant - float(up[0])),
+        spots=tuple((n, replace(spot, solid=spot.solid.moved(back, still))) for n, spot in scene.spots),
+        fields=tuple(one.turned(nearest) for one in scene.fields),
+        axes=nearest,
+    )
