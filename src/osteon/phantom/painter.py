@@ -61,7 +61,7 @@ def paint(scene: Scene, canvas: Canvas, palette: Palette) -> tuple[Array, Truth]
     compact = np.asarray(np.clip(whole - canvas.share(maps.inner), 0, 1))
     marrow = palette.marrow(scene, maps, textures=textures)
     lesions = np.zeros(canvas.shape, dtype=np.uint16)
-    for number, spot in scene.spots:
+    for number, spot in scene.with_parts():
         window = canvas.window(spot.solid, spot_margin_mm(spot))
         if window is None:
             continue

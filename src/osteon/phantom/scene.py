@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from osteon.phantom.anatomy.bones import Bone
     from osteon.phantom.anatomy.fields import SmoothField
     from osteon.phantom.anatomy.outline import Outline
@@ -41,6 +43,12 @@ class Scene:
     spots: tuple[tuple[int, Spot], ...]
     fields: tuple[SmoothField, ...]
     axes: Vector = field(default_factory=lambda: np.eye(3))
+
+    def with_parts(self) -> Iterator[tuple[int, Spot]]:
+        """Every spot, followed by its parts under the same number."""
+        for number, spot in self.spots:
+            yield number, spot
+            yield from ((number, part) for part in spot.parts)
 
     def surfaces(self, canvas: Canvas) -> tuple[Array, Array]:
         """Signed distances to skin and muscle wall on a canvas, (z, y, x) mm."""
@@ -81,7 +89,7 @@ def turned(scene: Scene, axes: Vector) -> Scene:
         bones=tuple(bone.moved(back, still) for bone in scene.bones),
         organs=tuple(replace(organ, solid=organ.solid.moved(back, still)) for organ in scene.organs),
         outline=replace(scene.outline, slant=scene.outline.slant - float(up[0])),
-        spots=tuple((n, replace(spot, solid=spot.solid.moved(back, still))) for n, spot in scene.spots),
+        spots=tuple((n, spot.moved(back, still)) for n, spot in scene.spots),
         fields=tuple(one.turned(nearest) for one in scene.fields),
         axes=nearest,
     )

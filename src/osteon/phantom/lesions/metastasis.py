@@ -15,7 +15,8 @@ import numpy as np
 
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.lesions import places, tissues
-from osteon.phantom.lesions.shapes import Design, Joined, Kept, draw_design, fit_volume, longest_mm, winding
+from osteon.phantom.lesions.forms import Design, draw_design, fit_volume, inner_part, longest_mm, winding
+from osteon.phantom.lesions.shapes import Joined, Kept
 from osteon.phantom.lesions.spot import Spot
 
 if TYPE_CHECKING:
@@ -184,8 +185,7 @@ def draw_metastasis(
     if not 0.4 * wanted <= volume <= 1.5 * wanted:
         return None
     tissue = tissues.varied(_BASE[nature], rng, spread=0.18, hu_sd=_HU_SD[nature])
-    pattern, inner, pattern_mm = _inside(nature, rng, volume_mm3=volume)
-    return Spot(
+    spot = Spot(
         kind=f"{nature} metastasis",
         bone=bone.name,
         site=bone.site,
@@ -199,10 +199,8 @@ def draw_metastasis(
         diameter_mm=longest_mm(solid),
         tissue=tissue,
         grows_out=grows_out,
-        pattern=pattern,
-        pattern_tissue=inner,
-        pattern_mm=pattern_mm,
     )
+    return _filled(spot, nature, rng=rng, volume_mm3=volume)
 
 
 def _nature(primary: Primary) -> list[float]:
@@ -266,14 +264,28 @@ def grown_out(bone: Bone, body: VertebralBody, mass: Solid, radius: float) -> So
     return Joined((mass, *bulges), blend_mm=1.5)
 
 
-def _inside(nature: str, rng: np.random.Generator, *, volume_mm3: float) -> tuple[str | None, Tissue | None, float]:
-    """Necrosis in large lesions, foci of the other kind in mixed ones."""
+def _filled(spot: Spot, nature: str, *, rng: np.random.Generator, volume_mm3: float) -> Spot:
+    """Necrosis in the middle of large lesions, foci of bone in mixed ones."""
     if nature == "mixed":
-        return "pepper", tissues.varied(tissues.SCLEROSIS, rng), float(rng.uniform(1.5, 4.0))
+        foci = tissues.varied(tissues.SCLEROSIS, rng)
+        return replace(spot, pattern="pepper", pattern_tissue=foci, pattern_mm=float(rng.uniform(2.5, 6.0)))
     if nature == "lytic" and volume_mm3 > 1500 and rng.random() < 0.35:
-        radius = (volume_mm3 * 3 / (4 * np.pi)) ** (1 / 3)
-        return "core", tissues.varied(tissues.NECROSIS, rng), float(radius * rng.uniform(0.35, 0.65))
-    return None, None, 3.0
+        return replace(spot, parts=(core(spot, tissues.varied(tissues.NECROSIS, rng), share=rng.uniform(0.1, 0.4)),))
+    return spot
+
+
+def core(spot: Spot, tissue: Tissue, *, share: float, edge_mm: float = 1.5) -> Spot:
+    """The middle of a lesion, ``share`` of its volume, filled with something else; to be one of its ``parts``."""
+    return replace(
+        spot,
+        solid=inner_part(spot.solid, share),
+        tissue=tissue,
+        hu=tissue.hu,
+        edge_mm=edge_mm,
+        rim_hu=None,
+        pattern=None,
+        parts=(),
+    )
 
 
 def treat(spot: Spot, rng: np.random.Generator) -> Spot:

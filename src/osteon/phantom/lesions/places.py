@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from osteon.phantom.anatomy.shapes import VertebralBody
-from osteon.phantom.lesions.shapes import depth_mm
+from osteon.phantom.lesions.forms import depth_mm
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone

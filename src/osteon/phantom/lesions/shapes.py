@@ -1,4 +1,4 @@
-"""Shapes of lesions that are no ellipsoids: lobulated, ragged, kept inside a bone or cut, and how large they are.
+"""Solids that lesions are built of beside ellipsoids: joined, ragged, kept inside a bone, cut, inset, boxes.
 
 All answer as ``anatomy.shapes.Solid``: signed distance in mm at LPS points, negative inside; right in sign, close near
 the surface. The noise belongs to the shape, so that its volume is known before anything is rendered.
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, rotation, smooth_maximum, smooth_minimum
+from osteon.phantom.anatomy.shapes import smooth_maximum, smooth_minimum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from osteon.phantom.anatomy.bones import Bone
     from osteon.phantom.anatomy.shapes import Array, Solid, Vector
 
 _MOST_NOISE = 2.5
 """Noise is cut off here, so that a box round the shape is certain."""
-_WAVES = 10
+
+
+def frame_of(solid: object) -> Vector:
+    """Axes of a solid or bone, (3, 3); those of the patient if it has none. Struts stand along the third."""
+    return np.asarray(getattr(solid, "frame", np.eye(3)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Joined:
 
     parts: tuple[Solid, ...]
     blend_mm: float = 2.0
+
+    @property
+    def frame(self) -> Vector:
+        """Axes of the first part."""
+        return frame_of(self.parts[0])
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Smooth minimum of the parts' distances, in their order."""
@@ -68,6 +74,11 @@ class Displaced:
     amplitude_mm: float
     waves: Vector
     phases: Vector
+
+    @property
+    def frame(self) -> Vector:
+        """Axes of the smooth shape."""
+        return frame_of(self.solid)
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """The solid's distance plus the noise there."""
@@ -106,6 +117,11 @@ class Kept:
     inset_mm: float = 0.0
     blend_mm: float = 0.5
 
+    @property
+    def frame(self) -> Vector:
+        """Axes of the limit: a lesion's struts stand upright in its bone."""
+        return frame_of(self.limit)
+
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Smooth maximum of both."""
         limit = self.limit.distance(x, y, z) + np.float32(self.inset_mm)
@@ -129,6 +145,11 @@ class Cut:
     solid: Solid
     hole: Solid
 
+    @property
+    def frame(self) -> Vector:
+        """Axes of the solid."""
+        return frame_of(self.solid)
+
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Maximum of the solid's distance and the hole's, turned inside out."""
         return np.asarray(np.maximum(self.solid.distance(x, y, z), -self.hole.distance(x, y, z)), dtype=np.float32)
@@ -140,6 +161,33 @@ class Cut:
     def moved(self, rotation: Vector, shift_mm: Vector) -> Cut:
         """Rotate and shift both."""
         return Cut(self.solid.moved(rotation, shift_mm), self.hole.moved(rotation, shift_mm))
+
+
+@dataclass(frozen=True, slots=True)
+class Inset:
+    """A solid's inner part: what lies deeper than ``depth_mm`` under its surface; negative to add a layer."""
+
+    solid: Solid
+    depth_mm: float
+
+    @property
+    def frame(self) -> Vector:
+        """Axes of the solid."""
+        return frame_of(self.solid)
+
+    def distance(self, x: Array, y: Array, z: Array) -> Array:
+        """The solid's distance plus the depth."""
+        return np.asarray(self.solid.distance(x, y, z) + np.float32(self.depth_mm), dtype=np.float32)
+
+    def bounds(self) -> tuple[Vector, Vector]:
+        """The solid's, grown by a layer that is added (not where its distance is only first-order)."""
+        low, high = self.solid.bounds()
+        more = max(-self.depth_mm, 0.0)
+        return low - more, high + more
+
+    def moved(self, rotation: Vector, shift_mm: Vector) -> Inset:
+        """Rotate and shift."""
+        return replace(self, solid=self.solid.moved(rotation, shift_mm))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,165 +243,3 @@ class Block:
     def moved(self, rotation: Vector, shift_mm: Vector) -> Block:
         """Rotate and shift."""
         return replace(self, centre=rotation @ self.centre + shift_mm, frame=rotation @ self.frame)
-
-
-def ragged(solid: Solid, rng: np.random.Generator, *, amplitude_mm: float, step_mm: float) -> Displaced:
-    """Displace a solid's surface by noise whose bumps are about ``step_mm`` wide."""
-    directions = rng.standard_normal((_WAVES, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    lengths = 2 * np.pi / (2 * step_mm * rng.uniform(0.75, 1.5, _WAVES))
-    return Displaced(solid, amplitude_mm, directions * lengths[:, None], rng.uniform(0, 2 * np.pi, _WAVES))
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """A form without a size: lobes and noise in units of the lesion's radius. ``at`` gives it place and size.
-
-    Attributes:
-        centres: (n, 3) of the lobes.
-        radii: (n, 3) of the lobes, along the columns of ``frame``.
-        frame: 3 x 3.
-        roughness: SD of the surface's displacement.
-        bumps: width of its bumps.
-        seed: of the bumps.
-    """
-
-    centres: Vector
-    radii: Vector
-    frame: Vector
-    roughness: float
-    bumps: float
-    seed: int
-
-    def at(self, centre: Vector, radius_mm: float) -> Solid:
-        """The shape round ``centre`` (3,) mm; a lone lobe has ``radius_mm`` as its mean radius."""
-        lobes = tuple(
-            Ellipsoid(centre + radius_mm * (self.frame @ spot), radius_mm * radii, self.frame)
-            for spot, radii in zip(self.centres, self.radii, strict=True)
-        )
-        solid: Solid = lobes[0] if len(lobes) == 1 else Joined(lobes, blend_mm=0.35 * radius_mm)
-        if self.roughness <= 0:
-            return solid
-        noise = np.random.default_rng(self.seed)
-        amplitude, step = self.roughness * radius_mm, max(self.bumps * radius_mm, 1.0)
-        return ragged(solid, noise, amplitude_mm=amplitude, step_mm=step)
-
-
-def draw_design(
-    rng: np.random.Generator,
-    *,
-    lobes: int = 1,
-    stretch: float = 0.25,
-    roughness: float = 0.08,
-    bumps: float = 0.6,
-    frame: Vector | None = None,
-) -> Design:
-    """Draw a form.
-
-    Args:
-        rng: randomness.
-        lobes: how many blobs; the first is the largest.
-        stretch: how unequal a lobe's radii are, 0 for spheres.
-        roughness: SD of the surface's displacement, in radii: 0.05 smooth, 0.2 ragged.
-        bumps: width of its bumps, in radii.
-        frame: axes of the lobes; random if None.
-    """
-    radii = [rng.uniform(1 - stretch, 1 + stretch, 3)]
-    centres = [np.zeros(3)]
-    for _ in range(lobes - 1):
-        direction = rng.standard_normal(3)
-        anchor = centres[int(rng.integers(0, len(centres)))]
-        centres.append(anchor + direction / np.linalg.norm(direction) * rng.uniform(0.6, 1.0))
-        radii.append(rng.uniform(0.35, 0.75) * rng.uniform(1 - stretch, 1 + stretch, 3))
-    turned = rotation(*rng.uniform(0, 180, 3)) if frame is None else frame
-    return Design(np.array(centres), np.array(radii), turned, roughness, bumps, int(rng.integers(2**31)))
-
-
-def winding(rng: np.random.Generator, bone: Bone, *, start: Vector, radius_mm: float, length_mm: float) -> Joined:
-    """A crooked channel inside a bone: it wanders from ``start`` and turns back where it would leave.
-
-    Args:
-        rng: randomness.
-        bone: what it stays in.
-        start: LPS mm, inside the bone.
-        radius_mm: of the channel, varied by a third.
-        length_mm: of its axis.
-    """
-    step = 1.6 * radius_mm
-    points, heading = [np.asarray(start, dtype=np.float64)], rng.standard_normal(3)
-    for _ in range(max(1, round(length_mm / step))):
-        for _ in range(8):
-            heading = heading / np.linalg.norm(heading) + 0.7 * rng.standard_normal(3)
-            ahead = points[-1] + step * heading / np.linalg.norm(heading)
-            if depth_mm(bone, ahead) > 0.5 * radius_mm:
-                points.append(ahead)
-                break
-            heading = rng.standard_normal(3)
-    points = points if len(points) > 1 else [points[0], points[0] + 1e-3]
-    radii = radius_mm * rng.uniform(0.67, 1.33, len(points))
-    limbs = (Limb(points[k], points[k + 1], radii[k], radii[k + 1]) for k in range(len(points) - 1))
-    return Joined(tuple(limbs), blend_mm=0.5 * radius_mm)
-
-
-def depth_mm(solid: Solid | Bone, point: Vector) -> float:
-    """How deep a point (3,) lies under a solid's surface, mm; negative outside."""
-    x, y, z = np.asarray(point, dtype=np.float32)[:, None]
-    return -float(solid.distance(x, y, z)[0])
-
-
-def volume_mm3(solid: Solid, *, within: Solid | Bone | None = None, count: int = 20) -> float:
-    """Volume by a lattice of ``count``³ points in the solid's box; only what lies in ``within``, if given."""
-    low, high = solid.bounds()
-    if (high <= low).any():
-        return 0.0
-    steps = (high - low) / count
-    x, y, z = ((low[k] + steps[k] * (np.arange(count) + 0.5)).astype(np.float32) for k in range(3))
-    points = x[None, None, :], y[None, :, None], z[:, None, None]
-    inside = solid.distance(*points) < 0
-    if within is not None and inside.any():
-        inside &= within.distance(*points) < 0
-    return float(inside.sum() * np.prod(steps))
-
-
-def fit_volume(
-    make: Callable[[float], Solid], wanted_mm3: float, *, within: Solid | Bone | None = None, rounds: int = 5
-) -> tuple[Solid, float]:
-    """Choose a shape's size so that it has the wanted volume.
-
-    Args:
-        make: shape of a given radius in mm.
-        wanted_mm3: its volume.
-        within: count only what lies in here; then the wanted volume may be out of reach.
-        rounds: corrections; five leave about a hundredth where there is room.
-
-    Returns:
-        The shape and the volume it has.
-    """
-    radius = (wanted_mm3 * 3 / (4 * np.pi)) ** (1 / 3)
-    solid = make(radius)
-    found = volume_mm3(solid, within=within)
-    best = solid, found
-    for _ in range(rounds):
-        if abs(found - wanted_mm3) < 0.01 * wanted_mm3:
-            break
-        radius *= float(np.clip((wanted_mm3 / max(found, 1e-3)) ** (1 / 3), 0.6, 1.5))
-        solid = make(radius)
-        found = volume_mm3(solid, within=within)
-        if abs(found - wanted_mm3) < abs(best[1] - wanted_mm3):
-            best = solid, found
-    return best
-
-
-def longest_mm(solid: Solid, *, count: int = 20) -> float:
-    """Longest extent along 49 directions, by the lattice of ``volume_mm3``; 0 for a shape that misses it."""
-    low, high = solid.bounds()
-    axes = [(low[k] + (high[k] - low[k]) / count * (np.arange(count) + 0.5)).astype(np.float32) for k in range(3)]
-    x, y, z = (axis.ravel() for axis in np.meshgrid(*axes))
-    inside = solid.distance(x, y, z) < 0
-    if not inside.any():
-        return 0.0
-    points = np.stack([x[inside], y[inside], z[inside]], axis=1)
-    steps = np.deg2rad(np.arange(0, 180, 180 / 7))
-    directions = np.array([[np.cos(a) * np.sin(b), np.sin(a) * np.sin(b), np.cos(b)] for a in steps for b in steps])
-    along = points @ directions.T.astype(np.float32)
-    return float((along.max(axis=0) - along.min(axis=0)).max() + (high - low).max() / count)

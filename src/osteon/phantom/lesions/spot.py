@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +56,11 @@ class Spot:
     pattern_tissue: Tissue | None = None
     pattern_mm: float = 3.0
     parts: tuple[Spot, ...] = ()
+
+    def moved(self, rotation: Vector, shift_mm: Vector) -> Spot:
+        """The spot and its parts after ``p -> rotation @ p + shift_mm``."""
+        parts = tuple(part.moved(rotation, shift_mm) for part in self.parts)
+        return replace(self, solid=self.solid.moved(rotation, shift_mm), parts=parts)
 
 
 def inner_point(bone: Bone, rng: np.random.Generator, *, depth_mm: float) -> tuple[Vector, float]:
