@@ -10,21 +10,22 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from osteon.cohort.manifest import Cohort, read_cohort
-from osteon.errors import CohortError, UsageError
+from osteon.cohort.manifest import Case, Cohort, read_cohort
+from osteon.errors import CohortError
 from osteon.formats.labelme import read_labelme
 from osteon.formats.rectangles import to_boxes
-from osteon.phantom import cohort as module
-from osteon.phantom.cohort import PhantomOptions, make_cohort, make_patient, slice_boxes
+from osteon.phantom.cohort import make_cohort, make_patient
+from osteon.phantom.cohorts import lytic as module
 from osteon.phantom.ct.render import SITES
 from osteon.phantom.ct.scan import draw_ct_scan
+from osteon.phantom.options import PhantomOptions
 from tests.dicom.validators import complaints, needs_dciodvfy
 
 if TYPE_CHECKING:
@@ -185,10 +186,10 @@ def test_another_run_that_was_faster_wins(tmp_path: Path, monkeypatch: pytest.Mo
     """While one run writes a patient, another finishes the same one and clears the first one's draft away."""
     write = module.write_patient
 
-    def overtaken(*arguments: object, **named: object) -> None:
+    def overtaken(*arguments: Any, **named: Any) -> Case:
         monkeypatch.setattr(module, "write_patient", write)
         make_patient(OPTIONS, 0, out=tmp_path)
-        write(*arguments, **named)  # type: ignore[arg-type]
+        return write(*arguments, **named)
 
     monkeypatch.setattr(module, "write_patient", overtaken)
     case = make_patient(OPTIONS, 0, out=tmp_path)
@@ -253,35 +254,3 @@ def test_damaged_patients_are_named(tmp_path: Path) -> None:
     record.unlink()
     with pytest.raises(CohortError, match=r"case p0000 cannot be written.*already exists"):
         make_patient(OPTIONS, 0, out=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ({"system": "hair"}, "no phantoms for system 'hair'"),
-        ({"profile": "large"}, r"profile 'large': expected one of \['small', 'full'\]"),
-        ({"patients": 0}, "0 patients"),
-        ({"seed": -1}, "seed -1"),
-        ({"mean_lesions": -2.0}, "mean lesion count -2.0"),
-        ({"mean_lesions": float("nan")}, "mean lesion count nan"),
-        ({"mean_lesions": float("inf")}, "mean lesion count inf"),
-        ({"range_mm": (10.0, 20.0)}, "at least 20 mm apart"),
-        ({"range_mm": (100.0, 0.0)}, "the lower one first"),
-        ({"range_mm": (0.0, 9000.0)}, "between -500 and 800 mm"),
-        ({"range_mm": (float("nan"), 100.0)}, "range nan to 100 mm"),
-    ],
-)
-def test_impossible_options_are_named(wrong: dict[str, object], says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        PhantomOptions(**wrong)  # type: ignore[arg-type]
-
-
-def test_boxes_of_slices_without_lesions_are_empty() -> None:
-    lesions = np.zeros((3, 8, 9), np.uint16)
-    lesions[1, 2:4, 5:9] = 7
-    lesions[1, 0, 0] = 2
-    annotations = slice_boxes(lesions)
-    assert [len(annotation.rectangles) for annotation in annotations] == [0, 2, 0]
-    assert [(a.height, a.width, a.slice_index) for a in annotations] == [(8, 9, 0), (8, 9, 1), (8, 9, 2)]
-    boxes = {box.label: (box.x0, box.y0, box.x1, box.y1) for box in annotations[1].rectangles}
-    assert boxes == {"lesion 2": (0, 0, 1, 1), "lesion 7": (5, 2, 9, 4)}

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("phantom", help=HELP)
     def phantom(
-        system: str = typer.Argument(..., help="Which system the phantoms are for: lytic."),
+        system: str = typer.Argument(..., help="Which system the phantoms are for: lytic, metastasis."),
         out: Path = typer.Option(..., "--out", help="Folder for the cohort."),
         patients: int = typer.Option(4, "--patients", min=1, help="How many."),
         seed: int = typer.Option(0, "--seed", min=0, help="Start of everything random."),
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         lesions: float = typer.Option(
             14.0, "--lesions", min=0, help="Mean number of lesions over a whole body; 0 for none."
         ),
+        centre: str = typer.Option("a", "--centre", help="MR: a, b or c; letters together mix them, e.g. ac."),
         jobs: int = typer.Option(0, "--jobs", min=0, help="Processes; 0 for one a core."),
     ) -> None:
         from osteon.phantom.cohort import PhantomOptions, make_cohort
@@ -44,11 +45,12 @@ def register(app: typer.Typer) -> None:
             seed=seed,
             profile=profile,
             mean_lesions=lesions,
+            centres=centre,
             range_mm=_parse_range(body_range) if body_range else None,
         )
         with progress_bar("phantoms") as report:
             cohort = make_cohort(options, out, jobs=jobs or os.cpu_count() or 1, on_case=report)
-        total = sum(case.labels["lesions"] for case in cohort.cases)
+        total = sum(case.labels.get("lesions", 0) for case in cohort.cases)
         typer.echo(f"patients: {len(cohort.cases)}, lesions: {total}, cohort: {out / 'cohort.json'}")
 
 

@@ -5,77 +5,26 @@ The same seed gives the same bytes, whatever the number of processes; what is th
 
 from __future__ import annotations
 
+import importlib
 import json
-import math
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from osteon.cohort.manifest import Case, Cohort, write_cohort
-from osteon.dicom.ct import write_ct_series
-from osteon.errors import CohortError, InputError, UsageError
+from osteon.errors import CohortError, InputError
 from osteon.files import whole_file, whole_folder
-from osteon.formats.labelme import write_labelme
-from osteon.formats.nifti import write_nifti
-from osteon.formats.rectangles import Rectangle, SliceAnnotation
-from osteon.phantom.ct.scan import PROFILES, CtScan, draw_ct_scan, lesion_record
+from osteon.phantom.cohorts.files import write_json
+from osteon.phantom.options import FORMAT, MODALITIES, PhantomOptions
 from osteon.phantom.workers import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-FORMAT = 1
-"""Raised whenever the same seed gives other phantoms than before."""
-BODY_MM = (-500.0, 800.0)
-"""Heights from S1 outside which there is nothing to scan."""
-_SHORTEST_MM = 20.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PhantomOptions:
-    """What to make; see ``osteon phantom``.
-
-    Attributes:
-        system: which system the phantoms are for.
-        patients: how many.
-        seed: start of everything random.
-        profile: "small" or "full".
-        range_mm: part of the body (z in mm from S1), or None for the profile's own.
-        mean_lesions: mean lesion count over a whole body, of patients who have any; 0 for none at all.
-
-    Raises:
-        UsageError: an impossible value.
-    """
-
-    system: str = "lytic"
-    patients: int = 4
-    seed: int = 0
-    profile: str = "small"
-    range_mm: tuple[float, float] | None = None
-    mean_lesions: float = 14.0
-
-    def __post_init__(self) -> None:
-        if self.system != "lytic":
-            raise UsageError(f"no phantoms for system {self.system!r} yet; available: 'lytic'")
-        if self.profile not in PROFILES:
-            raise UsageError(f"profile {self.profile!r}: expected one of {list(PROFILES)}")
-        if self.patients < 1 or self.seed < 0:
-            raise UsageError(f"{self.patients} patients, seed {self.seed}: expected at least 1, and a seed from 0")
-        if not 0 <= self.mean_lesions < math.inf:
-            raise UsageError(f"mean lesion count {self.mean_lesions}: expected a number from 0")
-        if self.range_mm is not None:
-            low, high = self.range_mm
-            if not (BODY_MM[0] <= low and high <= BODY_MM[1] and high - low >= _SHORTEST_MM):
-                raise UsageError(
-                    f"range {low:g} to {high:g} mm: expected two heights between {BODY_MM[0]:g} and {BODY_MM[1]:g} mm "
-                    f"from S1, the lower one first, at least {_SHORTEST_MM:g} mm apart"
-                )
+__all__ = ["PhantomOptions", "make_cohort", "make_patient"]
 
 
 def make_cohort(
@@ -106,13 +55,14 @@ def make_cohort(
     for case in in_order(_make, arguments, jobs=jobs):
         cases.append(case)
         on_case(len(cases), options.patients, case.case)
+    modality = MODALITIES[options.system]
     cohort = Cohort(
         root=out,
         name=f"phantom-{options.system}-{options.seed}",
-        modality="CT",
+        modality=modality,
         system=options.system,
         cases=tuple(cases),
-        description=f"Synthetic CT, profile {options.profile}, seed {options.seed}. No patient data.",
+        description=f"Synthetic {modality}, profile {options.profile}, seed {options.seed}. No patient data.",
         kind="phantom",
     )
     write_cohort(cohort)
@@ -170,11 +120,10 @@ def make_patient(options: PhantomOptions, index: int, *, out: Path) -> Case:
     folder = out / "cases" / name
     record = folder / "case.json"
     if not record.exists():
-        rng = np.random.default_rng([FORMAT, options.seed, index])
-        scan = draw_ct_scan(rng, profile=options.profile, range_mm=options.range_mm, mean_lesions=options.mean_lesions)
         try:
             with whole_folder(folder) as draft:
-                write_patient(scan, draft, case=name, seed=f"phantom-{FORMAT}-{options.seed}-{index}")
+                case = _draw_case(options, index, folder=draft, name=name)
+                write_json(draft / "case.json", asdict(case))
         except (OSError, InputError) as error:
             if not record.exists():  # else another run was faster, with the same bytes
                 reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -190,89 +139,12 @@ def make_patient(options: PhantomOptions, index: int, *, out: Path) -> Case:
         raise CohortError(f"{out.name}: cases/{name}/case.json is damaged; remove that folder and run again") from error
 
 
-def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str) -> None:
-    """Write study, masks, boxes and tables of one scan into ``folder``; ``case.json`` comes last.
-
-    Args:
-        scan: what to write.
-        folder: of this patient, empty.
-        case: the name that the folder will have in the cohort's ``cases``.
-        seed: where DICOM UIDs come from.
-    """
-    person, grid = scan.patient.person, scan.volume.grid
-    _write_series(scan, folder / "ct", case=case, seed=seed)
-    write_nifti(folder / "bone.nii.gz", scan.sites, grid)
-    write_nifti(folder / "lesions.nii.gz", scan.lesions, grid)
-    write_nifti(folder / "vertebrae.nii.gz", scan.vertebrae, grid)
-    write_labelme(folder / "boxes", slice_boxes(scan.lesions))
-    table = {
-        "lesions": [lesion_record(lesion) for lesion in scan.truth],
-        "unseen": [lesion_record(lesion) for lesion in scan.unseen],
-        "mimics": list(scan.mimics),
-    }
-    _write_json(folder / "lesions.json", table)
-    names = {
-        "bone": "bone.nii.gz",
-        "lesions": "lesions.nii.gz",
-        "vertebrae": "vertebrae.nii.gz",
-        "boxes": "boxes",
-        "lesion_table": "lesions.json",
-    }
-    entry = Case(
-        case=case,
-        patient=case,
-        study=f"cases/{case}/ct",
-        age_years=person.age_years,
-        sex=person.sex,
-        centre="a",
-        labels={"lesions": len(scan.truth)},
-        truth={kind: f"cases/{case}/{name}" for kind, name in names.items()},
-    )
-    _write_json(folder / "case.json", asdict(entry))
-
-
-def _write_series(scan: CtScan, folder: Path, *, case: str, seed: str) -> None:
-    person, scanner = scan.patient.person, scan.scanner
-    write_ct_series(
-        scan.volume,
-        folder,
-        case=case,
-        seed_uid=seed,
-        kernel=scanner.kernel,
-        slice_thickness_mm=scanner.thickness_mm,
-        kvp=scanner.kvp,
-        exposure_mas=scanner.exposure_mas,
-        manufacturer=scanner.manufacturer,
-        description=f"Phantom low-dose CT {scanner.kernel}",
-        age_years=person.age_years,
-        sex=person.sex,
-    )
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-
-
-def slice_boxes(lesions: NDArray[np.uint16]) -> list[SliceAnnotation]:
-    """Boxes of every lesion on every slice of a label map (z, y, x), in pixel edges.
-
-    Returns:
-        One annotation a slice; slices without lesions have no rectangles.
-    """
-    return [
-        SliceAnnotation(
-            image_name=f"{index + 1:05d}.dcm",
-            height=plane.shape[0],
-            width=plane.shape[1],
-            rectangles=_plane_boxes(plane),
-            slice_index=index,
-        )
-        for index, plane in enumerate(lesions)
-    ]
-
-
-def _plane_boxes(plane: NDArray[np.uint16]) -> tuple[Rectangle, ...]:
-    return tuple(
-        Rectangle(x0=x.start, y0=y.start, x1=x.stop, y1=y.stop, label=f"lesion {number}")
-        for number, (y, x) in ((n, window) for n, window in enumerate(ndimage.find_objects(plane), 1) if window)
-    )
+def _draw_case(options: PhantomOptions, index: int, *, folder: Path, name: str) -> Case:
+    """The case's files but for ``case.json``, by the system's module."""
+    module = importlib.import_module(f"osteon.phantom.cohorts.{options.system}")  # only names of MODALITIES get here
+    number = list(MODALITIES).index(options.system)
+    rng = np.random.default_rng([FORMAT, options.seed, index, number][: 4 if number else 3])
+    case = module.make_case(rng, options, folder, name)
+    if not isinstance(case, Case):
+        raise TypeError(f"{module.__name__}.make_case returned {type(case).__name__}, not a Case")
+    return case

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from osteon.phantom.ct.render import Slab
     from osteon.phantom.lesions.spot import Spot
 
-PROFILES = ("small", "full")
 WHOLE_MM = (-300.0, 600.0)
 """Mid-femur to skull base, z relative to the upper end-plate of S1."""
 SMALL_LENGTH_MM = 390.0

@@ -1,0 +1,1 @@
+"""One module a system, each with ``make_case(rng, options, folder, name) -> Case``; ``phantom.cohort`` finds them."""

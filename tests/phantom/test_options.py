@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from osteon.errors import UsageError
+from osteon.phantom.options import PhantomOptions, uid_seed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"system": "hair"}, "no phantoms for system 'hair'"),
+        ({"profile": "large"}, r"profile 'large': expected one of \['small', 'full'\]"),
+        ({"patients": 0}, "0 patients"),
+        ({"seed": -1}, "seed -1"),
+        ({"mean_lesions": -2.0}, "mean lesion count -2.0"),
+        ({"mean_lesions": float("nan")}, "mean lesion count nan"),
+        ({"mean_lesions": float("inf")}, "mean lesion count inf"),
+        ({"centres": "ad"}, "centres 'ad'"),
+        ({"centres": "aa"}, "each once"),
+        ({"range_mm": (10.0, 20.0)}, "at least 20 mm apart"),
+        ({"range_mm": (100.0, 0.0)}, "the lower one first"),
+        ({"range_mm": (0.0, 9000.0)}, "between -500 and 800 mm"),
+        ({"range_mm": (float("nan"), 100.0)}, "range nan to 100 mm"),
+    ],
+)
+def test_impossible_options_are_named(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        PhantomOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_cases_systems_and_centres_have_their_own_uids() -> None:
+    one, two = PhantomOptions(system="metastasis"), PhantomOptions(system="metastasis", centres="b")
+    seeds = {uid_seed(options, name) for options in (PhantomOptions(), one, two) for name in ("p0000", "p0010")}
+    assert len(seeds) == 6
