@@ -14,6 +14,7 @@ from osteon import __version__
 
 if TYPE_CHECKING:
     from osteon.evaluation.estimate import Estimate
+    from osteon.report.pictures import Picture
 
 SCHEMA = "osteon-stats/1"
 PLOT_KINDS = ("curves", "confusion", "forest", "reliability", "bland-altman", "bars")
@@ -30,6 +31,7 @@ class Figure:
         group: whose number it is: a model, a reader, a subgroup; "" for the whole file.
         counts: the fraction behind it, such as "47/50"; "" if it is none.
         rule: how units were decided or matched, e.g. "score >= 0.5", "IoU >= 0.5, one-to-one".
+        printed: the same figure as a study prints it, with what is known to be wrong about it; "" where there is none.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Figure:
     group: str = ""
     counts: str = ""
     rule: str = ""
+    printed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +108,7 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """A part of a result under one heading."""
+    """A part of a result under one heading; of ``gallery``, the JSON has the captions alone."""
 
     title: str
     figures: tuple[Figure, ...] = ()
@@ -113,6 +116,7 @@ class Section:
     tables: tuple[TableData, ...] = ()
     plots: tuple[Plot, ...] = ()
     notes: tuple[str, ...] = ()
+    gallery: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,4 +158,6 @@ def to_plain(value: Any) -> Any:
 def to_document(result: StatsResult) -> dict[str, Any]:
     """The result as a JSON document (schema ``osteon-stats/1``)."""
     document: dict[str, Any] = to_plain(asdict(result))
+    for section in document["sections"]:
+        section["gallery"] = [picture["caption"] for picture in section["gallery"]]
     return {"schema": SCHEMA, "osteon": __version__, **document}

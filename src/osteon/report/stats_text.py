@@ -65,11 +65,11 @@ def figure_table(figures: tuple[Figure, ...]) -> TableData:
             interval = f"{100 * estimate.level:g} %: {interval}"
         amount = figure.counts or str(estimate.n)
         letter = _letter(bases.index(basis))
-        rows.append(
-            (figure.group, figure.name, number_text(estimate.value), interval, f"{amount} {estimate.unit}", letter)
-        )
+        value = number_text(estimate.value)
+        rows.append((figure.group, figure.name, figure.printed, value, interval, f"{amount} {estimate.unit}", letter))
     note = "\n".join(f"{_letter(index)}: {basis}" for index, basis in enumerate(bases))
-    columns = ("group", "figure", "value", heading, "n", "by")
+    ours = "ours" if any(figure.printed for figure in figures) else "value"
+    columns = ("group", "figure", "printed", ours, heading, "n", "by")
     return _without_empty(TableData(title="", columns=columns, rows=tuple(rows), note=note))
 
 

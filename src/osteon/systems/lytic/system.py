@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from osteon.dicom.scan import ScanResult
     from osteon.records import Study
     from osteon.systems.lytic.bundle import LyticModel
-    from osteon.systems.protocol import ReadOptions, SystemEvaluation
+    from osteon.systems.protocol import ReadOptions, ReproduceOptions, Reproduction, SystemEvaluation
     from osteon.training.bundle import ModelBundle
 
 MODALITY = "CT"
@@ -114,3 +114,16 @@ def evaluate(model: LyticModel, cohort: Cohort, *, on_case: Callable[[int, int, 
     from osteon.systems.lytic.evaluate import evaluate as evaluate_lytic
 
     return evaluate_lytic(model, cohort, on_case=on_case)
+
+
+def reproduce(
+    out: Path,
+    *,
+    options: ReproduceOptions,
+    on_step: Callable[[str, Any], None],
+    on_case: Callable[[int, int, str], None],
+) -> Reproduction:
+    """See ``protocol.System.reproduce``; the recipe is ``recipes/lytic-published.toml``."""
+    from osteon.systems.lytic.published import reproduce as reproduce_lytic
+
+    return reproduce_lytic(out, options=options, on_step=on_step, on_case=on_case)

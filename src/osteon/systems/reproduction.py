@@ -1,0 +1,187 @@
+"""The frame of ``osteon reproduce``: what every study's result section is made and written with.
+
+How a system uses it (``systems/lytic/published.py`` is the example)::
+
+    def reproduce(out, *, options, on_step, on_case):
+        recipe = ...                                        # recipes.load_recipe, options.settings put over it
+        run = start_run(out, "lytic", options, recipe=...)  # OUT.run, made or taken up again
+        stages = [Stage(name="cohort", work=...), Stage(name="fold1", needs=("cohort",), work=...), ...]
+        done = run_stages(run, stages, only=options.stages, on_stage=on_case)
+        if not all_done(run, stages):                       # some stages only were asked for
+            return Reproduction(result=None, done=done, complete=False)
+        sections = (Section(title=..., figures=(printed_figure(...), ...)), ...)   # in the study's order
+        result = compose("lytic", options, cohort=..., sections=sections, settings={...})
+        write_reproduction(out, result)
+        return Reproduction(result=result, done=done)
+
+Every figure stands in one row: what the study printed, ours, its interval and n. Printed figures that do not follow
+from the study's own counts are marked from ``evaluation.published``, in the row and in a section of their own.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+from osteon.evaluation.estimate import Estimate
+from osteon.evaluation.published import load_facts, study_claims
+from osteon.files import whole_folder
+from osteon.report.claims_section import claims_section
+from osteon.report.result import Figure, Section, StatsResult, to_document
+from osteon.systems.stages import is_done, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from osteon.cohort.manifest import Cohort
+    from osteon.evaluation.published import Claim
+    from osteon.systems.protocol import ReproduceOptions
+    from osteon.systems.stages import Stage
+
+KINDS = {
+    "phantom": "Phantoms: synthetic patients. These figures say how the method does on them, nothing about patients.",
+    "semi-real": "Semi-real: real scans with synthetic lesions. Figures on real lesions may be lower.",
+    "unknown": "The cohort does not say whether it is synthetic or real.",
+}
+
+
+def start_run(out: Path, system: str, options: ReproduceOptions, *, recipe: dict[str, Any]) -> Path:
+    """The folder ``<out>.run`` of this reproduction; asking for single stages is going on, too.
+
+    Raises:
+        UsageError: another run is there, or one that ``options.resume`` does not allow to go on.
+    """
+    data = "phantom" if options.cohort is None else cohort_fingerprint(options.cohort)
+    identity = {"system": system, "profile": options.profile, "seed": options.seed, "recipe": recipe, "data": data}
+    return open_run(out, identity=identity, resume=options.resume or bool(options.stages))
+
+
+def cohort_fingerprint(cohort: Cohort) -> str:
+    """Name and SHA-256 of ``cohort.json``: which data a run is of."""
+    import hashlib
+
+    digest = hashlib.sha256((cohort.root / "cohort.json").read_bytes()).hexdigest()
+    return f"{cohort.name} {digest[:16]}"
+
+
+def take_cohort(options: ReproduceOptions, make: Callable[[], Cohort], *, modality: str) -> Cohort:
+    """The cohort that was given, or a phantom one.
+
+    Args:
+        options: with or without a cohort.
+        make: makes the phantoms, or opens those that are made already.
+        modality: DICOM Modality that the study reads.
+
+    Raises:
+        CohortError: the given cohort is of another modality.
+    """
+    from osteon.errors import CohortError
+
+    if options.cohort is None:
+        return make()
+    if options.cohort.modality != modality:
+        raise CohortError(f"cohort {options.cohort.name}: {options.cohort.modality} studies; expected {modality}")
+    return options.cohort
+
+
+def all_done(run: Path, stages: Sequence[Stage]) -> bool:
+    """Whether the result can be put together."""
+    return all(is_done(run, stage.name) for stage in stages)
+
+
+def printed_figure(
+    name: str,
+    estimate: Estimate | None,
+    *,
+    printed: str,
+    group: str = "",
+    counts: str = "",
+    rule: str = "",
+    claim: Claim | None = None,
+) -> Figure:
+    """One row: what the study printed beside ours.
+
+    Args:
+        name: what it is.
+        estimate: ours, with its interval; None where it was not measured (``rule`` then says why).
+        printed: as the study prints it, e.g. "0.93 (SD 0.03)"; "not printed" where it does not.
+        group: a subgroup, a model.
+        counts: the fraction behind ours.
+        rule: how ours was decided.
+        claim: from ``find_claim``; one that does not follow marks the printed figure.
+    """
+    if claim is not None and claim.follows is False:
+        printed = f"{printed} [slip: its own counts give {claim.recomputed}]"
+    nothing = Estimate(value=float("nan"), n=0, unit="", method="not measured")
+    return Figure(name=name, estimate=estimate or nothing, group=group, counts=counts, rule=rule, printed=printed)
+
+
+def find_claim(study: str, item: str, *, where: str = "") -> Claim | None:
+    """The study's claim about ``item`` (in ``where``, if given), from ``evaluation.published``; None if there is none.
+
+    For marking a printed figure in ``printed_figure``.
+    """
+    for claim in study_claims(study):
+        if claim.item == item and where in ("", claim.where):
+            return claim
+    return None
+
+
+def compose(
+    study: str,
+    options: ReproduceOptions,
+    *,
+    cohort: Cohort,
+    sections: Sequence[Section],
+    settings: dict[str, Any],
+    warnings: Sequence[str] = (),
+) -> StatsResult:
+    """The whole result: data named, sections in the study's order, the study's own slips last.
+
+    Args:
+        study: name of the study and system.
+        options: of the run.
+        cohort: the data that was used.
+        sections: in the study's order.
+        settings: what shapes the figures; the profile, seed and data are added here.
+        warnings: further ones; that of the cohort's kind and of the small profile are added here.
+    """
+    facts = load_facts(study)
+    patients = len({case.patient for case in cohort.cases})
+    kind = "phantom" if cohort.is_phantom else cohort.kind
+    notes = [KINDS[kind]] if kind in KINDS else []
+    if options.profile == "small":
+        notes.append("Profile small: few patients, small networks, few epochs. It shows that the recipe runs; the "
+                     "published sizes and epochs are --profile full.")  # fmt: skip
+    slips = claims_section(
+        "The study's printed figures against its own counts", facts["source"], study_claims(study), slips=True
+    )
+    return StatsResult(
+        verb="reproduce",
+        title=f"{study}, as published: {facts['title']}",
+        inputs=(f"{cohort.name} ({kind}, {patients} patients, {len(cohort.cases)} scans)",),
+        settings={"study": facts["source"], "profile": options.profile, "seed": options.seed, "data": kind, **settings},
+        sections=(*sections, slips),
+        warnings=(*notes, *warnings),
+    )
+
+
+def write_reproduction(out: Path, result: StatsResult, rows: Sequence[dict[str, Any]] = ()) -> None:
+    """Write evaluation.json, report.html and, where there are rows, per_case.csv; all of them or none.
+
+    Raises:
+        InputError: ``out`` exists and is not an empty folder.
+    """
+    from osteon.report.stats_page import write_page
+
+    with whole_folder(out) as draft:
+        text = json.dumps(to_document(result) | {"failures": {}}, indent=1)
+        (draft / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        if rows:
+            with (draft / "per_case.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        write_page(result, draft / "report.html")

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from osteon.errors import UsageError
+from osteon.systems.recipes import load_recipe, merged, recipe_names
+from osteon.systems.registry import SYSTEMS
+
+
+def test_settings_go_over_a_recipe_table_by_table() -> None:
+    under = {"seed": 1, "bone": {"epochs": 3, "crop": 96}, "grid": {"rates": [1, 2]}}
+    both = merged(under, {"bone": {"epochs": 9}, "grid": {"rates": [5]}, "new": {"a": 1}})
+    assert both == {"seed": 1, "bone": {"epochs": 9, "crop": 96}, "grid": {"rates": [5]}, "new": {"a": 1}}
+    assert under["bone"] == {"epochs": 3, "crop": 96}
+
+
+def test_an_unknown_recipe_is_named_with_those_that_are_there() -> None:
+    with pytest.raises(UsageError, match=r"'vegan'.*published"):
+        load_recipe("lytic", "vegan")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_has_its_published_recipe(system: str) -> None:
+    assert "published" in recipe_names(system)
+    assert load_recipe(system, "published")

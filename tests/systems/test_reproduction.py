@@ -1,0 +1,144 @@
+"""The frame of ``osteon reproduce``: printed beside ours, slips marked, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from osteon.cohort.manifest import Case, Cohort, write_cohort
+from osteon.errors import CohortError, InputError, UsageError
+from osteon.evaluation.intervals import proportion
+from osteon.evaluation.published import NAMES, study_claims
+from osteon.report.pictures import Picture, Rectangle
+from osteon.report.result import Section
+from osteon.systems.protocol import ReproduceOptions
+from osteon.systems.reproduction import (
+    compose,
+    find_claim,
+    printed_figure,
+    start_run,
+    take_cohort,
+    write_reproduction,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from osteon.report.result import StatsResult
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Cohort:
+    cases = tuple(Case(case=f"p{k}", patient=f"p{k // 2}", study="ct") for k in range(4))
+    made = Cohort(
+        root=tmp_path / "cohort", name="phantom-x", modality="CT", system="lytic", cases=cases, kind="phantom"
+    )
+    write_cohort(made)
+    return made
+
+
+def result_of(cohort: Cohort, **options: object) -> StatsResult:
+    picture = Picture(
+        uri=PIXEL, width=8, height=8, alt="a missed lesion", caption="missed", rectangles=(
+            Rectangle(number=1, x=1, y=2, width=3, height=4, main=True),
+        ),
+    )  # fmt: skip
+    section = Section(
+        title="Lesions",
+        figures=(
+            printed_figure("sensitivity", proportion(9, 10), printed="0.916", counts="9/10"),
+            printed_figure("kappa", None, printed="0.84", rule="no second reader"),
+        ),
+        gallery=(picture,),
+    )
+    chosen = ReproduceOptions(**options)  # type: ignore[arg-type]
+    return compose("lytic", chosen, cohort=cohort, sections=[section], settings={"epochs": 3})
+
+
+def test_printed_and_ours_stand_in_one_row_of_page_and_json(cohort: Cohort, tmp_path: Path) -> None:
+    write_reproduction(tmp_path / "out", result_of(cohort), rows=[{"case": "p0", "found": 3}])
+    page = (tmp_path / "out" / "report.html").read_text()
+    row = page[page.index("sensitivity") :]
+    assert row.index("0.916") < row.index("0.900") < row.index("9/10")
+    assert "ours" in page
+    assert "not measured" in page
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    figure = document["sections"][0]["figures"][0]
+    assert (figure["printed"], figure["estimate"]["value"]) == ("0.916", 0.9)
+    assert document["sections"][0]["figures"][1]["estimate"]["value"] is None
+    assert document["sections"][0]["gallery"] == ["missed"]
+    assert PIXEL in page
+    assert (tmp_path / "out" / "per_case.csv").read_text() == "case,found\np0,3\n"
+
+
+def test_the_data_is_named(cohort: Cohort) -> None:
+    result = result_of(cohort)
+    assert result.inputs == ("phantom-x (phantom, 2 patients, 4 scans)",)
+    assert any("synthetic patients" in warning for warning in result.warnings)
+    assert any("Profile small" in warning for warning in result.warnings)
+    assert not any("Profile small" in warning for warning in result_of(cohort, profile="full").warnings)
+
+
+def test_a_printed_figure_that_does_not_follow_is_marked() -> None:
+    slips = [(name, claim) for name in NAMES for claim in study_claims(name) if claim.follows is False]
+    assert slips
+    for name, claim in slips:
+        assert find_claim(name, claim.item, where=claim.where) is not None
+        figure = printed_figure(claim.item, None, printed=claim.printed, claim=claim)
+        assert figure.printed.startswith(claim.printed)
+        assert claim.recomputed in figure.printed
+        assert "slip" in figure.printed
+    good = next(claim for claim in study_claims("lytic") if claim.follows)
+    assert printed_figure(good.item, None, printed=good.printed, claim=good).printed == good.printed
+
+
+def test_the_study_s_slips_come_last(cohort: Cohort) -> None:
+    last = result_of(cohort).sections[-1]
+    assert "own counts" in last.title
+    assert "10.1007/s00256-022-04160-z" in last.notes[0]
+
+
+def test_nothing_half_written(cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(result: object, path: object) -> None:
+        raise RuntimeError("disk")
+
+    monkeypatch.setattr("osteon.report.stats_page.write_page", broken)
+    with pytest.raises(RuntimeError):
+        write_reproduction(tmp_path / "out", result_of(cohort))
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("kept")
+    with pytest.raises(InputError, match="not empty"):
+        write_reproduction(tmp_path / "full", result_of(cohort))
+
+
+def test_a_run_is_of_its_cohort(cohort: Cohort, tmp_path: Path) -> None:
+    options = ReproduceOptions(cohort=cohort)
+    run = start_run(tmp_path / "out", "lytic", options, recipe={"epochs": 1})
+    assert run == tmp_path / "out.run"
+    with pytest.raises(UsageError, match="--resume"):
+        start_run(tmp_path / "out", "lytic", options, recipe={"epochs": 1})
+    start_run(tmp_path / "out", "lytic", ReproduceOptions(cohort=cohort, stages=("a",)), recipe={"epochs": 1})
+    with pytest.raises(UsageError, match="data was"):
+        start_run(tmp_path / "out", "lytic", ReproduceOptions(resume=True), recipe={"epochs": 1})
+    with pytest.raises(UsageError, match="recipe was"):
+        start_run(tmp_path / "out", "lytic", ReproduceOptions(cohort=cohort, resume=True), recipe={"epochs": 2})
+
+
+def test_a_cohort_is_taken_or_made(cohort: Cohort) -> None:
+    made: list[str] = []
+
+    def make() -> Cohort:
+        made.append("once")
+        return cohort
+
+    assert take_cohort(ReproduceOptions(cohort=cohort), make, modality="CT") is cohort
+    assert not made
+    take_cohort(ReproduceOptions(), make, modality="CT")
+    assert made == ["once"]
+    with pytest.raises(CohortError, match="MR"):
+        take_cohort(ReproduceOptions(cohort=cohort), make, modality="MR")
