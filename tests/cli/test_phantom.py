@@ -37,7 +37,7 @@ def test_a_cohort_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("hair",), "no phantoms for system 'hair' yet; available: 'lytic'"),
+        (("hair",), "no phantoms for system 'hair' yet; available: lytic"),
         (("lytic", "--range", "abc"), "--range 'abc': expected two numbers with a colon between"),
         (("lytic", "--range", "0:100:200"), "expected two numbers with a colon between"),
         (("lytic", "--range", "0:5"), "at least 20 mm apart"),
