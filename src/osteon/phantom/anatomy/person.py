@@ -61,8 +61,8 @@ def expected_trabecular_hu(age_years: float, sex: str) -> float:
     return float(top + (bottom - top) * share)
 
 
-def draw_person(rng: np.random.Generator, *, age_years: float | None = None) -> Person:
-    """Draw one adult.
+def draw_person(rng: np.random.Generator, *, age_years: float | None = None, sex: str | None = None) -> Person:
+    """Draw one adult, of a given age and sex if wanted.
 
     Ages as in the lytic study (median 67, IQR 11, range 35 to 90; doi 10.1007/s00256-022-04160-z) unless given, but for
     a fifth that are spread evenly. L1 attenuation has an SD of 38 HU (doi 10.1148/radiol.2019181648). End-plate angles
@@ -72,7 +72,8 @@ def draw_person(rng: np.random.Generator, *, age_years: float | None = None) -> 
     age = float(np.clip(rng.normal(67, 8.2), 35, 90)) if age_years is None else age_years
     if age_years is None and rng.random() < 0.2:
         age = float(rng.uniform(35, 90))
-    sex = "M" if rng.random() < MALE_SHARE else "F"
+    drawn = "M" if rng.random() < MALE_SHARE else "F"
+    sex = drawn if sex is None else sex
     old = np.clip((age - 40) / 50, 0, 1)
     return Person(
         age_years=round(age, 1),

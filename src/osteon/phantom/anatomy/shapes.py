@@ -194,7 +194,7 @@ class VertebralBody:
         frame: 3 x 3; its columns are left, back and up of the vertebra.
         width_mm, depth_mm: end-plate sizes.
         front_mm, back_mm: anterior and posterior heights.
-        hollow_up_mm, hollow_low_mm: depth of the end-plate concavities.
+        hollow_up_mm, hollow_low_mm: depth of the end-plate concavities; negative for a disc that fills one.
         waist: how much narrower the mid-height is (0.1 = 10 %); negative for a bulge, which ``bounds`` leaves out.
         round_mm: rounding of the rim.
     """
@@ -233,6 +233,7 @@ class VertebralBody:
     def bounds(self) -> tuple[Vector, Vector]:
         """Box round the rotated block; a bulge (negative ``waist``) stands out of it."""
         half = np.array([self.width_mm, self.depth_mm, max(self.front_mm, self.back_mm) * 1.15]) / 2
+        half[2] += max(0.0, -self.hollow_up_mm, -self.hollow_low_mm)
         reach = np.abs(self.frame * half).sum(axis=1)
         return self.centre - reach, self.centre + reach
 

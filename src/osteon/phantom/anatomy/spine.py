@@ -9,16 +9,26 @@ the spread between patients is wider than theirs. Origin: middle of the upper en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from osteon.phantom.anatomy.bones import Bone
+from osteon.phantom.anatomy.collapse import (
+    Collapse,
+    collapsed,
+    into_canal_mm,
+    kyphosis_deg,
+    protrusions,
+    share_of_kyphosis,
+)
 from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, Solid, Vector, VertebralBody, rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from osteon.phantom.anatomy.person import Person
 
 
@@ -233,10 +243,13 @@ class _Storey:
     canal_mm: Vector
     canal_radius_mm: float
     top: Vector
+    hollow_up_mm: float
 
 
-def _disc(level: Level, *, frame: Vector, centre: Vector) -> VertebralBody:
-    """A disc, a little higher than the gap so that it meets the hollow end-plates."""
+def _disc(
+    level: Level, *, frame: Vector, centre: Vector, hollow_up_mm: float = 0.0, hollow_low_mm: float = 0.0
+) -> VertebralBody:
+    """A disc, a little higher than the gap so that it meets the hollow end-plates; it fills sunken ones."""
     return VertebralBody(
         centre=centre,
         frame=frame,
@@ -244,54 +257,101 @@ def _disc(level: Level, *, frame: Vector, centre: Vector) -> VertebralBody:
         depth_mm=level.depth * 0.98,
         front_mm=level.disc_below * 1.25 + 2.5,
         back_mm=level.disc_below + 2.5,
-        hollow_up_mm=0.0,
-        hollow_low_mm=0.0,
+        hollow_up_mm=-hollow_up_mm,
+        hollow_low_mm=-hollow_low_mm,
         waist=-0.04,
     )
 
 
-def _storey(index: int, person: Person, *, rng: np.random.Generator, lean: PchipInterpolator, foot: Vector) -> _Storey:
-    """Build vertebra ``index`` of ``LEVELS`` on ``foot``, the middle of the end-plate below."""
+def _storey(
+    index: int,
+    person: Person,
+    *,
+    rng: np.random.Generator,
+    lean: Callable[[float], float],
+    below: _Storey | None,
+    collapse: Collapse | None,
+) -> _Storey:
+    """Build vertebra ``index`` of ``LEVELS`` on the one ``below``."""
     level = _varied(LEVELS[index], person, rng=rng)
+    foot = below.top if below else np.zeros(3)
     bend = person.scoliosis_mm * np.cos(index / 22 * 2 * np.pi) * 2 * np.pi / 22 / 25
-    frame = rotation(float(lean(index)), float(np.rad2deg(bend)), float(rng.normal(0, 1.5)))
-    joint = rotation(float(lean(index - 0.5)), float(np.rad2deg(bend)))
+    frame = rotation(lean(index), float(np.rad2deg(bend)), float(rng.normal(0, 1.5)))
+    joint = rotation(lean(index - 0.5), float(np.rad2deg(bend)))
     middle = foot + joint @ np.array([0, 0, level.disc_below / 2])
-    centre = middle + joint @ np.array([0, 0, level.disc_below / 2]) + frame @ np.array([0, 0, level.height / 2])
+    upright = _body(level, rng, frame=frame, centre=middle)
+    body = collapsed(upright, collapse) if collapse else upright
+    half_height = (body.front_mm + body.back_mm) / 4 if collapse else level.height / 2
+    centre = middle + joint @ np.array([0, 0, level.disc_below / 2]) + frame @ np.array([0, 0, half_height])
+    body = replace(body, centre=centre)
+    sunk = 0.18 * max(level.height - body.back_mm, 0.0) if collapse else 0.0  # the pedicles go down with the back wall
+    rims = replace(level, height=body.front_mm) if collapse else level
     solids: list[Solid] = [
-        _body(level, rng, frame=frame, centre=centre),
-        *_arch(level, rng, frame=frame, centre=centre),
-        *_osteophytes(level, person, rng=rng, frame=frame, centre=centre),
+        body,
+        *(protrusions(body, collapse) if collapse else ()),
+        *_arch(level, rng, frame=frame, centre=centre - frame @ np.array([0, 0, sunk])),
+        *_osteophytes(rims, person, rng=rng, frame=frame, centre=centre),
     ]
     if level.name == "C2":
         dens = centre + frame @ np.array([0, -2.0, 27])
         solids.append(Limb(centre, dens, 6.5, 4.5))
     canal = centre + frame @ np.array([0, level.depth / 2 + level.canal_depth / 2 - 1, 0])
-    half, reach = level.canal_depth / 2, frame @ np.array([0, 0, 2 * level.height])
-    tunnel = Limb(canal - reach, canal + reach, half, half, (level.canal_width / level.canal_depth, 1, 1), frame)
     bone = Bone(
         name=level.name,
         site="vertebra",
         label=level.label,
         solids=tuple(solids),
-        holes=(tunnel,),
+        holes=(_tunnel(level, frame=frame, canal=canal, narrowed_mm=into_canal_mm(collapse) if collapse else 0.0),),
         cortex_mm=float(rng.uniform(0.45, 0.75)),
         marrow=level.marrow * float(rng.normal(1, 0.06)),
         frame=frame,
         centre=centre,
     )
-    disc = _disc(level, frame=joint, centre=middle)
-    top = centre + frame @ np.array([0, 0, level.height / 2])
-    return _Storey(bone=bone, disc=disc, canal_mm=canal, canal_radius_mm=half, top=top)
+    fills = (body.hollow_low_mm if collapse else 0.0), (below.hollow_up_mm if below else 0.0)
+    return _Storey(
+        bone=bone,
+        disc=_disc(level, frame=joint, centre=middle, hollow_up_mm=fills[0], hollow_low_mm=fills[1]),
+        canal_mm=canal,
+        canal_radius_mm=level.canal_depth / 2,
+        top=centre + frame @ np.array([0, 0, half_height]),
+        hollow_up_mm=body.hollow_up_mm if collapse else 0.0,
+    )
 
 
-def build_spine(person: Person, rng: np.random.Generator) -> Spine:
-    """Stack the vertebrae from L5 to C1 along the patient's lordosis, kyphosis and scoliosis."""
-    lean = PchipInterpolator(_TILT_KNOTS, person.tilt_deg)
+def _tunnel(level: Level, *, frame: Vector, canal: Vector, narrowed_mm: float) -> Limb:
+    """The canal as a hole through one vertebra; what a fracture pushes into it narrows it from the front."""
+    if narrowed_mm:
+        narrowed_mm += 1.0  # the hole begins 1 mm before the end-plates' back ends
+    half, reach = (level.canal_depth - narrowed_mm) / 2, frame @ np.array([0, 0, 2 * level.height])
+    middle = canal + frame @ np.array([0, narrowed_mm / 2, 0])
+    return Limb(middle - reach, middle + reach, half, half, (level.canal_width / 2 / half, 1, 1), frame)
+
+
+def _bent(lean: PchipInterpolator, collapses: Mapping[str, Collapse]) -> Callable[[float], float]:
+    """The lean of every level, with the kyphosis of fractures below it."""
+    kinks = []
+    for index, level in enumerate(LEVELS):
+        if level.name in collapses:
+            sizes = {"height_mm": level.height, "wedge_deg": level.wedge_deg, "depth_mm": level.depth}
+            kinks.append((index, kyphosis_deg(collapses[level.name], **sizes)))
+    return lambda index: float(lean(index)) + sum(deg * share_of_kyphosis(index - at) for at, deg in kinks)
+
+
+def build_spine(person: Person, rng: np.random.Generator, *, collapses: Mapping[str, Collapse] | None = None) -> Spine:
+    """Stack the vertebrae from L5 to C1 along the patient's lordosis, kyphosis and scoliosis.
+
+    Args:
+        person: the patient.
+        rng: randomness; fractures draw nothing from it.
+        collapses: name -> fracture of C2 to L5. The column above leans forwards by a wedge's angle; discs keep their
+            heights and fill sunken end-plates.
+    """
+    broken = dict(collapses or {})
+    lean = _bent(PchipInterpolator(_TILT_KNOTS, person.tilt_deg), broken)
     storeys: list[_Storey] = []
-    for index in range(len(LEVELS)):
-        foot = storeys[-1].top if storeys else np.zeros(3)
-        storeys.append(_storey(index, person, rng=rng, lean=lean, foot=foot))
+    for index, level in enumerate(LEVELS):
+        below = storeys[-1] if storeys else None
+        storeys.append(_storey(index, person, rng=rng, lean=lean, below=below, collapse=broken.get(level.name)))
     axis = storeys[-1].bone
     atlas = _atlas(axis.centre, frame=axis.frame, scale=person.scale)
     bones = (*(storey.bone for storey in storeys), atlas)

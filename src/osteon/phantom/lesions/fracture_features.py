@@ -117,7 +117,7 @@ def _in_tumour(state: State, *, beside: str = "", times: float = 1.0) -> float:
 
 
 def _obvious(state: State) -> float:
-    return 1.0 + 3.0 * len(state & {MASS, NODULE, ARCH, PROTRUSION})
+    return 1.6 if state & {MASS, NODULE, ARCH, PROTRUSION} else 1.0
 
 
 def _collapse_weight(state: State) -> float:
