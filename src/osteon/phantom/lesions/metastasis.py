@@ -15,6 +15,7 @@ import numpy as np
 
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.lesions import places, tissues
+from osteon.phantom.lesions.extension import into_canal
 from osteon.phantom.lesions.forms import Design, draw_design, fit_volume, inner_part, longest_mm, winding
 from osteon.phantom.lesions.shapes import Joined, Kept
 from osteon.phantom.lesions.spot import Spot
@@ -239,7 +240,7 @@ def _solid(
 ) -> tuple[Solid, float]:
     """The shape of the wanted volume: a mass in bone, infiltration along the trabeculae, or a mass through the wall."""
     if grows_out:
-        return fit_volume(lambda radius: grown_out(bone, body, design.at(point, radius), radius), wanted_mm3)
+        return fit_volume(lambda radius: into_canal(bone, body, design.at(point, radius), radius_mm=radius), wanted_mm3)
     if rng.random() < 0.15 and wanted_mm3 < 2500:
         path = winding(rng, bone, start=point, radius_mm=1.0, length_mm=9.0)
         spine = np.array([limb.end for limb in path.parts])  # type: ignore[attr-defined]
@@ -250,18 +251,6 @@ def _solid(
 
         return fit_volume(channel, wanted_mm3, within=bone)
     return fit_volume(lambda radius: Kept(design.at(point, radius), bone), wanted_mm3, within=bone)
-
-
-def grown_out(bone: Bone, body: VertebralBody, mass: Solid, radius: float) -> Solid:
-    """A mass joined with what it sends into the canal: two bulges beside the midline ligament, kept off the cord."""
-    middle = np.mean(mass.bounds(), axis=0)
-    if places.to_offset(body, middle)[1] < 0:
-        return mass
-    bulges = tuple(
-        Ellipsoid(places.canal_wall_point(bone, body, side=side), radius * np.array([0.45, 0.3, 0.8]), body.frame)
-        for side in (-1.0, 1.0)
-    )
-    return Joined((mass, *bulges), blend_mm=1.5)
 
 
 def _filled(spot: Spot, nature: str, *, rng: np.random.Generator, volume_mm3: float) -> Spot:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _tissue(
+def made(
     name: str, hu: float, density: float, fat: float, *, t1: float, t2: float, uptake: float = 0.0, flow: float = 0.0
 ) -> Tissue:
     """A tissue from its 1.5 T values: T1 is a quarter longer and T2 a tenth shorter at 3 T."""
@@ -36,26 +36,26 @@ def _tissue(
     )
 
 
-LYTIC = _tissue("lytic tumour", 55, 0.92, 0.03, t1=1050, t2=70, uptake=2.2)
-BLASTIC = _tissue("blastic tumour", 654, 0.38, 0.04, t1=1000, t2=45, uptake=0.9)
-MIXED = _tissue("mixed tumour", 260, 0.65, 0.05, t1=1020, t2=58, uptake=1.6)
-MYELOMA = _tissue("myeloma", 55, 0.92, 0.05, t1=1020, t2=68, uptake=1.9)
-NECROSIS = _tissue("necrosis", 22, 0.97, 0.0, t1=1900, t2=150)
-FLUID = _tissue("fluid", 15, 1.0, 0.0, t1=2600, t2=450)
-OLD_BLOOD = _tissue("old blood", 55, 0.95, 0.0, t1=420, t2=75)
-FIBROUS = _tissue("fibrous tissue", 90, 0.7, 0.02, t1=900, t2=32, uptake=0.8)
-CALCIFICATION = _tissue("calcification", 520, 0.12, 0.0, t1=900, t2=20)
-SCLEROSIS = _tissue("sclerosis", 520, 0.2, 0.1, t1=850, t2=28, uptake=0.1)
-BONE_ISLAND = _tissue("compact bone", 1190, 0.04, 0.0, t1=800, t2=10)
-STRUT = _tissue("trabecular strut", 430, 0.12, 0.1, t1=850, t2=25)
-BONE_REST = _tissue("rest of bone", 300, 0.3, 0.2, t1=900, t2=35, uptake=0.5)
-FAT_MARROW = _tissue("fatty marrow", -60, 0.92, 0.85, t1=700, t2=45, uptake=0.15)
-RED_MARROW = _tissue("red marrow", 45, 0.88, 0.28, t1=700, t2=50, uptake=0.7)
-OEDEMA = _tissue("oedematous marrow", 60, 0.92, 0.24, t1=1050, t2=90, uptake=1.1)
-VASCULAR = _tissue("vascular stroma", 25, 0.95, 0.5, t1=1050, t2=115, uptake=1.4)
-MUSCLE = _tissue("muscle", 52, 0.85, 0.05, t1=870, t2=32, uptake=0.5)
-THYROID = _tissue("thyroid", 95, 0.9, 0.02, t1=900, t2=75, uptake=2.8)
-DISC = _tissue("disc", 80, 0.85, 0.0, t1=950, t2=55, uptake=0.1)
+LYTIC = made("lytic tumour", 55, 0.92, 0.03, t1=1050, t2=70, uptake=2.2)
+BLASTIC = made("blastic tumour", 654, 0.38, 0.04, t1=1000, t2=45, uptake=0.9)
+MIXED = made("mixed tumour", 260, 0.65, 0.05, t1=1020, t2=58, uptake=1.6)
+MYELOMA = made("myeloma", 55, 0.92, 0.05, t1=1020, t2=68, uptake=1.9)
+NECROSIS = made("necrosis", 22, 0.97, 0.0, t1=1900, t2=150)
+FLUID = made("fluid", 15, 1.0, 0.0, t1=2600, t2=450)
+OLD_BLOOD = made("old blood", 55, 0.95, 0.0, t1=420, t2=75)
+FIBROUS = made("fibrous tissue", 90, 0.7, 0.02, t1=900, t2=32, uptake=0.8)
+CALCIFICATION = made("calcification", 520, 0.12, 0.0, t1=900, t2=20)
+SCLEROSIS = made("sclerosis", 520, 0.2, 0.1, t1=850, t2=28, uptake=0.1)
+BONE_ISLAND = made("compact bone", 1190, 0.04, 0.0, t1=800, t2=10)
+STRUT = made("trabecular strut", 430, 0.12, 0.1, t1=850, t2=25)
+BONE_REST = made("rest of bone", 300, 0.3, 0.2, t1=900, t2=35, uptake=0.5)
+FAT_MARROW = made("fatty marrow", -60, 0.92, 0.85, t1=700, t2=45, uptake=0.15)
+RED_MARROW = made("red marrow", 45, 0.88, 0.28, t1=700, t2=50, uptake=0.7)
+OEDEMA = made("oedematous marrow", 60, 0.92, 0.24, t1=1050, t2=90, uptake=1.1)
+VASCULAR = made("vascular stroma", 25, 0.95, 0.5, t1=1050, t2=115, uptake=1.4)
+MUSCLE = made("muscle", 52, 0.85, 0.05, t1=870, t2=32, uptake=0.5)
+THYROID = made("thyroid", 95, 0.9, 0.02, t1=900, t2=75, uptake=2.8)
+DISC = made("disc", 80, 0.85, 0.0, t1=950, t2=55, uptake=0.1)
 
 
 def varied(
