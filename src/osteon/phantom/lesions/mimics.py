@@ -1,17 +1,22 @@
-"""What is mistaken for lytic lesions: focal osteopenia, the basivertebral vein, Schmorl nodes and haemangiomas.
+"""What is mistaken for lesions. ``draw_mimics`` is whole-body CT's: osteopenia, veins, Schmorl nodes, haemangiomas.
 
-The first two are the false positives that the lytic study names (doi 10.1007/s00256-022-04160-z). They are rendered
-like lesions, but stand in no lesion mask.
+``draw_spine_mimics`` draws them and many more for the spine. Osteopenia and veins are the false positives that the lytic
+study names (doi 10.1007/s00256-022-04160-z). Mimics are rendered like lesions, but stand in no lesion mask.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, VertebralBody
+from osteon.phantom.lesions import tissues
+from osteon.phantom.lesions.incidental import draw_incidental
+from osteon.phantom.lesions.pitfalls import draw_piriformis, draw_thyroid
 from osteon.phantom.lesions.spot import Spot, inner_point, random_frame
+from osteon.phantom.lesions.wear import draw_wear
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
@@ -33,6 +38,29 @@ def draw_mimics(bones: tuple[Bone, ...], person: Person, *, rng: np.random.Gener
             spots += _vertebral(bone, body, person=person, rng=rng)
         if rng.random() < 0.16 * old * (3.0 if bone.site != "vertebra" else 1.0):
             spots.append(_osteopenia(bone, rng))
+    return [spot for spot in spots if spot.diameter_mm > 0]
+
+
+def draw_spine_mimics(bones: tuple[Bone, ...], person: Person, *, rng: np.random.Generator) -> list[Spot]:
+    """Everything in and beside one person's spine that is mistaken for disease, as CT and MR see it.
+
+    Basivertebral veins and focal osteopenia as above, and what ``incidental``, ``wear`` and ``pitfalls`` draw; only
+    irradiated marrow is left to whoever knows about treatment.
+    """
+    spots: list[Spot] = []
+    old = float(np.clip((person.age_years - 45) / 40, 0.05, 1))
+    for bone in bones:
+        body = bone.solids[0]
+        if bone.label >= 3 and isinstance(body, VertebralBody) and bone.site == "vertebra" and rng.random() < 0.75:
+            vein = tissues.varied(tissues.VASCULAR, rng)
+            spots += [replace(one, tissue=vein) for one in _vein(bone, body, person=person, rng=rng)]
+        if bone.site in ("vertebra", "sacrum") and rng.random() < 0.12 * old:
+            island = _osteopenia(bone, rng)
+            spots.append(replace(island, tissue=replace(tissues.varied(tissues.FAT_MARROW, rng), hu=island.hu)))
+    spots += draw_incidental(bones, person, rng=rng)
+    spots += draw_wear(bones, person, rng=rng)
+    spots += draw_thyroid(bones, person, rng=rng)
+    spots += draw_piriformis(bones, person, rng=rng)
     return [spot for spot in spots if spot.diameter_mm > 0]
 
 
