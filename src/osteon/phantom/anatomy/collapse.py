@@ -120,10 +120,11 @@ def protrusions(body: VertebralBody, collapse: Collapse) -> tuple[Solid, ...]:
     if collapse.bulge_front_mm is not None:
         solids.append(ball(-0.2 * deep, -deep / 2 - collapse.bulge_front_mm, min(body.front_mm, high)))
     if collapse.corner_mm is not None:
-        up = body.back_mm / 2
-        root, tip = np.array([0, 0.22 * deep, up - 4.0]), np.array([0, deep / 2 + collapse.corner_mm - 2.2, up - 2.8])
-        start, end = body.centre + body.frame @ root, body.centre + body.frame @ tip
-        solids.append(Limb(start, end, 3.8, 2.2, (2.6, 1.0, 1.0), body.frame))
+        up, end = body.back_mm / 2, deep / 2 + collapse.corner_mm
+        thick = min(5.0, 0.4 * body.back_mm)
+        start = body.centre + body.frame @ np.array([0, 0.15 * deep, up - thick])
+        tip = body.centre + body.frame @ np.array([0, end - 0.7 * thick, up - 0.9 * thick])
+        solids.append(Limb(start, tip, thick, 0.7 * thick, (2.0, 1.0, 1.0), body.frame))
     return tuple(solids)
 
 

@@ -1,0 +1,197 @@
+"""A patient with one vertebral fracture to tell benign from malignant, as in doi 10.1007/s00586-022-07121-1.
+
+Ages have the study's means (68.8 benign, 61.7 malignant) and range (23 to 95); their SD of 13 years, the share of women
+(65 % benign, 45 % malignant) and the levels are guesses: peaks at T7 to T8 and T11 to L1 in benign fractures, more
+lumbar ones in malignant fractures (JMRI 1996;6:667). Necks are left out, where the study had a few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from osteon.phantom.anatomy.collapse import Collapse, draw_collapse, protrusions, with_protrusion
+from osteon.phantom.anatomy.fields import SmoothField
+from osteon.phantom.anatomy.outline import build_outline
+from osteon.phantom.anatomy.person import Person, draw_person
+from osteon.phantom.anatomy.shapes import VertebralBody, rotation
+from osteon.phantom.anatomy.skeleton import build_skeleton
+from osteon.phantom.anatomy.soft import soft_tissue
+from osteon.phantom.anatomy.spine import build_spine
+from osteon.phantom.lesions import fracture_features as signs
+from osteon.phantom.lesions.fracture import coexisting_lesions, fracture_spots
+from osteon.phantom.lesions.mimics import draw_mimics
+from osteon.phantom.patient import FIELD_STEPS_MM, CtPatient
+
+if TYPE_CHECKING:
+    from osteon.phantom.anatomy.bones import Bone
+    from osteon.phantom.lesions.spot import Spot
+
+AGE_YEARS = (23.0, 95.0)
+AGE_MEAN = {True: 61.7, False: 68.8}
+AGE_SD = 13.0
+FEMALE_SHARE = {True: 0.45, False: 0.65}
+PRIMARIES = (("lung", 0.36), ("colon/rectum", 0.18), ("breast", 0.15), ("prostate", 0.12), ("other", 0.19))
+"""In the study's order of frequency; the shares are guesses."""
+LEVEL_NAMES = ("T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
+LEVEL_WEIGHTS = {
+    True: (3, 4, 5, 6, 7, 7, 6, 7, 7, 9, 10, 10, 10, 8, 6),
+    False: (1, 1, 2, 4, 8, 8, 4, 4, 8, 16, 18, 10, 7, 5, 3),
+}
+OLD_FRACTURES = {True: 0.12, False: 0.45}
+"""Mean number of healed fractures of other vertebrae."""
+FIELD_OF_VIEW_MM = 300.0
+_FIELD_HALF_MM = np.array([300.0, 260.0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FracturePatient:
+    """A posed patient with a fractured vertebra, and what is true of it.
+
+    Attributes:
+        patient: what is rendered; ``lesions`` are the changes of marrow and soft tissue, those of the fractured
+            vertebra first. Positions in LPS mm from the upper end-plate of S1.
+        malignant: the diagnosis.
+        features: those of ``fracture_features.FEATURES`` that are present.
+        primary: name of the primary tumour; None where benign.
+        bone: the fractured vertebra, as rendered.
+        collapse: its shape.
+        old: names of vertebrae with a healed fracture.
+    """
+
+    patient: CtPatient
+    malignant: bool
+    features: signs.State
+    primary: str | None
+    bone: Bone
+    collapse: Collapse
+    old: tuple[str, ...]
+
+
+def draw_age(rng: np.random.Generator, *, malignant: bool) -> float:
+    """Age in years: a beta distribution over the study's range with its mean."""
+    low, high = AGE_YEARS
+    mean, sd = (AGE_MEAN[malignant] - low) / (high - low), AGE_SD / (high - low)
+    size = mean * (1 - mean) / sd**2 - 1
+    return float(low + (high - low) * rng.beta(mean * size, (1 - mean) * size))
+
+
+def draw_primary(rng: np.random.Generator, *, sex: str) -> str:
+    """Primary tumour by the study's order, breast in women and prostate in men only."""
+    excluded = "prostate" if sex == "F" else "breast"
+    names, shares = zip(*((name, share) for name, share in PRIMARIES if name != excluded), strict=True)
+    weights = np.array(shares)
+    return str(names[int(rng.choice(len(names), p=weights / weights.sum()))])
+
+
+def draw_fracture_patient(
+    rng: np.random.Generator,
+    *,
+    malignant: bool,
+    features: signs.State | None = None,
+    level: str | None = None,
+) -> FracturePatient:
+    """Draw one patient.
+
+    Args:
+        rng: randomness.
+        malignant: the diagnosis.
+        features: instead of drawn ones; a combination that the module's rules forbid looks odd.
+        level: name of the fractured vertebra, "T3" to "L5", instead of a drawn one.
+    """
+    present = signs.draw_features(rng, malignant=malignant)
+    present = present if features is None else features
+    sex = "F" if rng.random() < FEMALE_SHARE[malignant] else "M"
+    person = draw_person(rng, age_years=draw_age(rng, malignant=malignant), sex=sex)
+    primary = draw_primary(rng, sex=sex) if malignant else None
+    weights = np.array(LEVEL_WEIGHTS[malignant], dtype=np.float64)
+    drawn = LEVEL_NAMES[int(rng.choice(len(weights), p=weights / weights.sum()))]
+    name = drawn if level is None else level
+    collapse = _collapse(present, rng, malignant=malignant)
+    old = _old_fractures(name, rng, malignant=malignant)
+    patient = _posed(person, {**old, name: collapse}, rng)
+    bone = next(bone for bone in patient.bones if bone.name == name)
+    return FracturePatient(
+        patient=_with_spots(patient, bone, collapse, present=present, malignant=malignant, old=tuple(old), rng=rng),
+        malignant=malignant,
+        features=present,
+        primary=primary,
+        bone=bone,
+        collapse=collapse,
+        old=tuple(old),
+    )
+
+
+def _collapse(present: signs.State, rng: np.random.Generator, *, malignant: bool) -> Collapse:
+    wedge, whole, concave = (feature in present for feature in (signs.WEDGE, signs.WHOLE, signs.CONCAVE))
+    drawn = draw_collapse(rng, wedge=wedge, whole=whole, concave=concave)
+    return with_protrusion(drawn, rng, malignant=malignant) if signs.PROTRUSION in present else drawn
+
+
+def _old_fractures(name: str, rng: np.random.Generator, *, malignant: bool) -> dict[str, Collapse]:
+    """Healed fractures of other vertebrae, at least two levels off: a shape without a change of marrow."""
+    here = LEVEL_NAMES.index(name)
+    others = [other for k, other in enumerate(LEVEL_NAMES) if 2 <= abs(k - here) <= 6]
+    chosen = rng.permutation(len(others))[: rng.poisson(OLD_FRACTURES[malignant])]
+    shapes = ((True, False, False), (False, True, False), (False, False, True))
+    found = {}
+    for k in chosen:
+        wedge, whole, concave = shapes[int(rng.choice(3, p=(0.55, 0.15, 0.3)))]
+        found[others[int(k)]] = draw_collapse(rng, wedge=wedge, whole=whole, concave=concave)
+    return found
+
+
+def _posed(person: Person, collapses: dict[str, Collapse], rng: np.random.Generator) -> CtPatient:
+    """The patient without lesions."""
+    spine = build_spine(person, rng, collapses=collapses)
+    pose, still = rotation(0.0, person.roll_deg, person.yaw_deg), np.zeros(3)
+    bones = tuple(bone.moved(pose, still) for bone in build_skeleton(spine, person, rng=rng))
+    organs = tuple(replace(o, solid=o.solid.moved(pose, still)) for o in soft_tissue(spine, person, rng=rng))
+    top = max(float(centre[2]) for centre in spine.centres_mm.values()) + 100
+    low, high = np.array([*-_FIELD_HALF_MM, -300.0]), np.array([*_FIELD_HALF_MM, top])
+    fields = tuple(SmoothField.draw(rng, low_mm=low, high_mm=high, step_mm=step) for step in FIELD_STEPS_MM)
+    return CtPatient(
+        person=person,
+        spine=spine,
+        bones=bones,
+        organs=organs,
+        outline=build_outline(spine, person),
+        lesions=(),
+        mimics=(),
+        fields=fields,
+        texture_seed=int(rng.integers(2**31)),
+    )
+
+
+def _with_spots(
+    patient: CtPatient,
+    bone: Bone,
+    collapse: Collapse,
+    *,
+    present: signs.State,
+    malignant: bool,
+    old: tuple[str, ...],
+    rng: np.random.Generator,
+) -> CtPatient:
+    """Changes of the fractured vertebra, lesions of others, and mimics in healthy vertebrae."""
+    body = bone.solids[0]
+    assert isinstance(body, VertebralBody)
+    bulges = len(protrusions(body, collapse))
+    lesions = fracture_spots(bone, present, rng=rng, malignant=malignant, bulges=bulges)
+    reach = 0.42 * FIELD_OF_VIEW_MM
+    healthy = tuple(
+        other
+        for other in patient.bones
+        if other.site == "vertebra"
+        and other.label >= 3
+        and other.name not in (bone.name, *old)
+        and abs(float(other.centre[2] - bone.centre[2])) < reach
+    )
+    coexisting: list[Spot] = []
+    if signs.OTHERS in present:
+        coexisting = coexisting_lesions(healthy, rng=rng, malignant=malignant)
+    free = tuple(other for other in healthy if other.name not in {spot.bone for spot in coexisting})
+    mimics = draw_mimics(free, patient.person, rng=rng)
+    return replace(patient, lesions=(*lesions, *coexisting), mimics=tuple(mimics))
