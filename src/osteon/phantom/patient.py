@@ -14,11 +14,13 @@ from osteon.phantom.anatomy.shapes import rotation
 from osteon.phantom.anatomy.skeleton import build_skeleton
 from osteon.phantom.anatomy.soft import Organ, soft_tissue
 from osteon.phantom.anatomy.spine import Spine, build_spine
+from osteon.phantom.disease import draw_disease
 from osteon.phantom.lesions.lytic import draw_lesions
 from osteon.phantom.lesions.mimics import draw_mimics
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
+    from osteon.phantom.disease import Diagnosis
     from osteon.phantom.lesions.spot import Spot
 
 FIELD_STEPS_MM = (26.0, 9.0, 3.2, 14.0)
@@ -59,6 +61,7 @@ def draw_patient(
     range_mm: tuple[float, float],
     sites: tuple[str, ...] | None = None,
     mean_lesions: float = 14.0,
+    diagnosis: Diagnosis | None = None,
 ) -> CtPatient:
     """Draw one patient.
 
@@ -68,16 +71,22 @@ def draw_patient(
             lesions and mimics.
         sites: bone sites that may carry them; None for all.
         mean_lesions: scale of the lesion count in ``range_mm``, see ``lesions.lytic.draw_lesions``.
+        diagnosis: what the patient has instead of the lytic lesions of myeloma; decides age, sex, lesions and mimics.
     """
-    person = draw_person(rng)
+    age_years, sex = (None, None) if diagnosis is None else (diagnosis.age_years, diagnosis.sex)
+    person = draw_person(rng, age_years=age_years, sex=sex)
     spine = build_spine(person, rng)
     pose = rotation(0.0, person.roll_deg, person.yaw_deg)
     shift = np.zeros(3)
     bones = tuple(bone.moved(pose, shift) for bone in build_skeleton(spine, person, rng=rng))
     organs = tuple(replace(o, solid=o.solid.moved(pose, shift)) for o in soft_tissue(spine, person, rng=rng))
     seen = tuple(bone for bone in bones if _inside(bone, range_mm) and (sites is None or bone.site in sites))
-    lesions = draw_lesions(seen, person, rng=rng, mean_count=mean_lesions)
-    mimics = draw_mimics(seen, person, rng=rng)
+    if diagnosis is None:
+        lesions = tuple(draw_lesions(seen, person, rng=rng, mean_count=mean_lesions))
+        mimics = tuple(draw_mimics(seen, person, rng=rng))
+    else:
+        disease = draw_disease(diagnosis, seen, person, rng=rng)
+        lesions, mimics = disease.lesions, disease.mimics
     low, high = np.array([*-_FIELD_HALF_MM, range_mm[0] - 30]), np.array([*_FIELD_HALF_MM, range_mm[1] + 30])
     fields = tuple(SmoothField.draw(rng, low_mm=low, high_mm=high, step_mm=step) for step in FIELD_STEPS_MM)
     return CtPatient(
@@ -86,8 +95,8 @@ def draw_patient(
         bones=bones,
         organs=organs,
         outline=build_outline(spine, person),
-        lesions=tuple(lesions),
-        mimics=tuple(mimics),
+        lesions=lesions,
+        mimics=mimics,
         fields=fields,
         texture_seed=int(rng.integers(2**31)),
     )

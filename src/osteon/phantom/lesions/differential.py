@@ -147,7 +147,8 @@ def _dense_area(spot: Spot, rng: np.random.Generator) -> tuple[Spot, ...]:
     return (piece,)
 
 
-def draw_metastatic_primary(rng: np.random.Generator) -> str:
-    """Primary tumour of an osteolytic metastasis, as often as in the study."""
-    counts = np.array(list(PRIMARIES.values()), dtype=float)
+def draw_metastatic_primary(rng: np.random.Generator, *, sex: str) -> str:
+    """Primary tumour of an osteolytic metastasis, as often as in the study; breast in women, prostate in men."""
+    excluded = "breast" if sex == "M" else "prostate"
+    counts = np.array([0.0 if name == excluded else float(count) for name, count in PRIMARIES.items()])
     return str(rng.choice(list(PRIMARIES), p=counts / counts.sum()))

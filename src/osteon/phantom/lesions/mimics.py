@@ -1,7 +1,7 @@
 """What is mistaken for lesions. ``draw_mimics`` is whole-body CT's: osteopenia, veins, Schmorl nodes, haemangiomas.
 
-``draw_spine_mimics`` draws them and many more for the spine. Osteopenia and veins are the false positives that the lytic
-study names (doi 10.1007/s00256-022-04160-z). Mimics are rendered like lesions, but stand in no lesion mask.
+``draw_spine_mimics`` draws them and many more for the spine. Osteopenia and veins are the false positives that the
+lytic study names (doi 10.1007/s00256-022-04160-z). Mimics are rendered like lesions, but stand in no lesion mask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, VertebralBody
 from osteon.phantom.lesions import tissues
 from osteon.phantom.lesions.incidental import draw_incidental
-from osteon.phantom.lesions.pitfalls import draw_piriformis, draw_thyroid
+from osteon.phantom.lesions.pitfalls import draw_goitre, draw_piriformis
 from osteon.phantom.lesions.spot import Spot, inner_point, random_frame
 from osteon.phantom.lesions.wear import draw_wear
 
@@ -59,7 +59,7 @@ def draw_spine_mimics(bones: tuple[Bone, ...], person: Person, *, rng: np.random
             spots.append(replace(island, tissue=replace(tissues.varied(tissues.FAT_MARROW, rng), hu=island.hu)))
     spots += draw_incidental(bones, person, rng=rng)
     spots += draw_wear(bones, person, rng=rng)
-    spots += draw_thyroid(bones, person, rng=rng)
+    spots += draw_goitre(bones, person, rng=rng)
     spots += draw_piriformis(bones, person, rng=rng)
     return [spot for spot in spots if spot.diameter_mm > 0]
 

@@ -1,7 +1,7 @@
 """What is neither lesion nor wear but was marked as metastasis: veins, thyroid, piriformis, irradiated marrow.
 
-Thyroid and piriformis are false positives that the metastasis study names (doi 10.3348/kjr.2023.0671); both are healthy
-organs beside the spine, painted as spots that grow out of bone. Places follow anatomy texts in outline.
+Thyroid and piriformis are false positives that the metastasis study names (doi 10.3348/kjr.2023.0671). They lie beside
+the spine and are painted as spots that grow out of bone. Places follow anatomy texts in outline.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from osteon.phantom.anatomy.shapes import Ellipsoid, Limb
+from osteon.phantom.anatomy.shapes import Limb
 from osteon.phantom.lesions import places, tissues
-from osteon.phantom.lesions.forms import draw_design
+from osteon.phantom.lesions.forms import draw_design, longest_mm
 from osteon.phantom.lesions.myeloma import all_marrow
 from osteon.phantom.lesions.spot import Spot
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from osteon.phantom.anatomy.bones import Bone
     from osteon.phantom.anatomy.person import Person
     from osteon.phantom.anatomy.shapes import Solid
@@ -47,23 +47,20 @@ def _organ(bone: Bone, solid: Solid, *, kind: str, tissue: Tissue, size_mm: floa
     )
 
 
-def draw_thyroid(bones: tuple[Bone, ...], person: Person, *, rng: np.random.Generator) -> list[Spot]:
-    """Two lobes beside the windpipe in front of C6 to T1, enhancing; none where C7 is not in view."""
+def draw_goitre(bones: tuple[Bone, ...], person: Person, *, rng: np.random.Generator) -> list[Spot]:
+    """An enlarged, lumpy thyroid beside the windpipe in front of C6 to T1, in some; none where C7 is not in view."""
     bone = next((one for one in bones if one.name == "C7"), None)
     body = None if bone is None else places.body_of(bone)
-    if bone is None or body is None:
+    if bone is None or body is None or rng.random() >= GOITRE_SHARE:
         return []
-    large = float(rng.uniform(1.3, 1.9) if rng.random() < GOITRE_SHARE else rng.uniform(0.85, 1.1)) * person.scale
+    large = float(rng.uniform(1.2, 1.9)) * person.scale
     tissue = tissues.varied(tissues.THYROID, rng)
     tissue = replace(tissue, hu=tissue.hu + 0.5 * person.contrast_hu)
     spots = []
     for side in (-1, 1):
         centre = places.to_lps(body, (side * 17.0 * large, -0.5 * body.depth_mm - 20.0, 4.0 + float(rng.normal(0, 4))))
-        lobe = Ellipsoid(centre, np.array([8.5, 9.5, 22.0]) * large, body.frame)
-        solid: Solid = lobe
-        if large > 1.25:
-            solid = draw_design(rng, lobes=4, stretch=0.2, roughness=0.05, frame=body.frame).at(centre, 11.0 * large)
-        spots.append(_organ(bone, solid, kind="thyroid", tissue=tissue, size_mm=44.0 * large))
+        solid = draw_design(rng, lobes=4, stretch=0.2, roughness=0.05, frame=body.frame).at(centre, 11.0 * large)
+        spots.append(_organ(bone, solid, kind="goitre", tissue=tissue, size_mm=longest_mm(solid)))
     return spots
 
 

@@ -2,7 +2,8 @@
 
 Prevalence: Modic changes in 43 % of patients with back pain and 6 % of others, types I : II : III about 30 : 66 : 4,
 more than 70 % at L4-5 and L5-S1 (pmc PMC2583186); lumbar Schmorl nodes in 28.8 % of men and 18.8 % of women
-(doi 10.1186/s43055-019-0069-9); facet degeneration 4, 9, 18 and 32 % at 20, 30, 40 and 50 years (pmc PMC4975884). How it grows with the patient's own degeneration is a guess.
+(doi 10.1186/s43055-019-0069-9); facet degeneration 4, 9, 18 and 32 % at 20, 30, 40 and 50 years (pmc PMC4975884).
+How it grows with the patient's own degeneration is a guess.
 """
 
 from __future__ import annotations
