@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osteon.phantom.anatomy.shapes import smooth_minimum
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 Window = tuple[slice, slice, slice]
 """A part of a slab, (z, y, x)."""
+FAR_MM = np.float32(50.0)
+"""Distance given to voxels that are near nothing."""
+_HOLE_MARGIN_MM = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,23 @@ class Canvas:
         """Signed distance at every voxel of a window, mm."""
         part = self.part(window)
         return np.broadcast_to(solid.distance(*part.points), part.shape)
+
+    def bone_distance(self, bone: Bone, window: Window) -> Array:
+        """As ``distance``, each of a bone's solids measured only near itself: exact to about 2 mm outside the surface.
+
+        Far outside it is ``FAR_MM``; deep inside, a hole more than ``_HOLE_MARGIN_MM`` away is not seen.
+        """
+        part = self.part(window)
+        outer: Array = np.full(part.shape, FAR_MM, dtype=np.float32)
+        for solid in bone.solids:
+            near = part.window(solid, 2 * bone.blend_mm + 4)
+            if near is not None:
+                outer[near] = smooth_minimum(outer[near], part.distance(solid, near), blend_mm=bone.blend_mm)
+        for hole in bone.holes:
+            near = part.window(hole, _HOLE_MARGIN_MM)
+            if near is not None:
+                np.maximum(outer[near], -part.distance(hole, near), out=outer[near])
+        return outer
 
     def share(self, distance: Array, edge_mm: float = 0.0) -> Array:
         """Part of a voxel inside a surface at signed ``distance``: a ramp as wide as the voxel, plus its own edge."""

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osteon.phantom.anatomy.shapes import VertebralBody
 from osteon.phantom.anatomy.soft import LUNG
-from osteon.phantom.canvas import sample_textures
+from osteon.phantom.canvas import FAR_MM, sample_textures
 from osteon.phantom.palette import BoneMaps
 from osteon.phantom.spots import paint_spot, spot_margin_mm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from osteon.phantom.anatomy.bones import Bone
     from osteon.phantom.anatomy.shapes import Array
     from osteon.phantom.anatomy.soft import Organ
     from osteon.phantom.canvas import Canvas, Textures
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 SITES = ("none", "vertebra", "rib", "sternum", "clavicle", "scapula", "humerus", "pelvis", "sacrum", "femur", "skull")
 """Bone sites by their number in a ``sites`` mask."""
-_FAR_MM = np.float32(50.0)
+_ARCH_CORTEX = np.float32(2.2)  # laminae and processes are mostly compact bone
 _WALL_MM = 9  # lung, muscle and bowel end this deep under the outer face of the body's wall
 
 
@@ -59,7 +61,7 @@ def paint(scene: Scene, canvas: Canvas, palette: Palette) -> tuple[Array, Truth]
     maps = _bone_maps(scene, canvas, textures=textures)
     whole = canvas.share(maps.outer)
     compact = np.asarray(np.clip(whole - canvas.share(maps.inner), 0, 1))
-    marrow = palette.marrow(scene, maps, textures=textures)
+    marrow = palette.marrow(scene, maps, canvas=canvas, textures=textures)
     lesions = np.zeros(canvas.shape, dtype=np.uint16)
     for number, spot in scene.with_parts():
         window = canvas.window(spot.solid, spot_margin_mm(spot))
@@ -71,7 +73,10 @@ def paint(scene: Scene, canvas: Canvas, palette: Palette) -> tuple[Array, Truth]
         if number > 0:
             inside = (d < 0) & ((maps.outer[window] < 0) | spot.grows_out)
             lesions[window] = np.where(inside, np.uint16(number), lesions[window])
-    image = image * (1 - whole) + compact * palette.cortex(scene, maps) + (whole - compact) * marrow
+    cortex = np.broadcast_to(palette.cortex(scene, maps, canvas=canvas, textures=textures), image.shape)
+    near = whole > 0
+    share, hard = whole[near], compact[near]
+    image[:, near] = image[:, near] * (1 - share) + hard * cortex[:, near] + (share - hard) * marrow[:, near]
     return image, _truth(scene, maps, lesions)
 
 
@@ -119,11 +124,20 @@ def _in_wall(organ: Organ, d: Array, *, wall: Array, muscle_fat: Array) -> Array
     return d
 
 
+def _behind(bone: Bone, body: VertebralBody, canvas: Canvas) -> Array:
+    """0 in the body of a vertebra, 1 from 4 mm behind it, (z, y, x)."""
+    offset = sum(
+        (p - np.float32(c)) * np.float32(a)
+        for p, c, a in zip(canvas.points, bone.centre, bone.frame[:, 1], strict=True)
+    )
+    return np.asarray(np.clip((offset - np.float32(body.depth_mm / 2)) / np.float32(4.0), 0, 1))
+
+
 def _bone_maps(scene: Scene, canvas: Canvas, *, textures: Textures) -> BoneMaps:
     """Measure all bones; where two meet, the one whose surface is deeper counts."""
     maps = BoneMaps(
-        outer=np.full(canvas.shape, _FAR_MM, dtype=np.float32),
-        inner=np.full(canvas.shape, _FAR_MM, dtype=np.float32),
+        outer=np.full(canvas.shape, FAR_MM, dtype=np.float32),
+        inner=np.full(canvas.shape, FAR_MM, dtype=np.float32),
         index=np.zeros(canvas.shape, dtype=np.int16),
     )
     for index, bone in enumerate(scene.bones, start=1):
@@ -131,9 +145,11 @@ def _bone_maps(scene: Scene, canvas: Canvas, *, textures: Textures) -> BoneMaps:
         if window is None:
             continue
         amplitude = 0.25 if bone.site in ("rib", "skull", "clavicle") else 0.5
-        d = canvas.distance(bone, window) + np.float32(amplitude) * textures.middle[window]
+        d = canvas.bone_distance(bone, window) + np.float32(amplitude) * textures.middle[window]
         closer = d < maps.outer[window]
         cortex_mm = np.float32(bone.cortex_mm) * np.clip(1 + np.float32(0.3) * textures.fat[window], 0.35, 2.0)
+        if isinstance(bone.solids[0], VertebralBody) and bone.site == "vertebra":
+            cortex_mm = cortex_mm * (1 + _ARCH_CORTEX * _behind(bone, bone.solids[0], canvas.part(window)))
         np.copyto(maps.outer[window], d, where=closer)
         np.copyto(maps.inner[window], d + cortex_mm, where=closer)
         np.copyto(maps.index[window], np.int16(index), where=closer)

@@ -31,20 +31,8 @@ class BoneMaps:
     index: NDArray[np.int16]
 
 
-class Palette(Protocol):
-    """What a scanner sees. Values are (channel, z, y, x) or broadcast to it."""
-
-    def body(self, scene: Scene, canvas: Canvas, *, skin: Array, wall: Array, textures: Textures) -> Array:
-        """Air, fat, skin and the muscle wall, from the distances to skin and wall: the new picture."""
-
-    def organ(self, organ: Organ, textures: Textures) -> Array:
-        """An organ, with the textures of its window."""
-
-    def cortex(self, scene: Scene, maps: BoneMaps) -> Array:
-        """Compact bone."""
-
-    def marrow(self, scene: Scene, maps: BoneMaps, *, textures: Textures) -> Array:
-        """What fills the bones, before any spot; it may be changed in place."""
+class SpotPalette(Protocol):
+    """What a scanner sees of a spot. Values are (channel, z, y, x) or broadcast to it."""
 
     def filling(self, spot: Spot) -> Array:
         """What fills a spot."""
@@ -54,3 +42,19 @@ class Palette(Protocol):
 
     def rim(self, spot: Spot) -> Array:
         """The sclerotic rim of a spot that has one."""
+
+
+class Palette(SpotPalette, Protocol):
+    """What a scanner sees. Values are (channel, z, y, x) or broadcast to it."""
+
+    def body(self, scene: Scene, canvas: Canvas, *, skin: Array, wall: Array, textures: Textures) -> Array:
+        """Air, fat, skin and the muscle wall, from the distances to skin and wall: the new picture."""
+
+    def organ(self, organ: Organ, textures: Textures) -> Array:
+        """An organ, with the textures of its window."""
+
+    def cortex(self, scene: Scene, maps: BoneMaps, *, canvas: Canvas, textures: Textures) -> Array:
+        """Compact bone; looked at only where bone has a share of the voxel."""
+
+    def marrow(self, scene: Scene, maps: BoneMaps, *, canvas: Canvas, textures: Textures) -> Array:
+        """What fills the bones, before any spot; it may be changed in place, and is looked at only in bone."""

@@ -74,7 +74,7 @@ def test_soft_tissue_has_textbook_attenuation(patient: CtPatient, slab: Slab, gr
     liver = slab.hu[inside_organ(patient, grid, "liver", 12) & soft & ~inside_organ(patient, grid, "lung", -8)]
     assert 45 < np.median(liver) < 65
     muscle = slab.hu[inside_organ(patient, grid, "muscle", 8) & soft]
-    assert 40 < np.percentile(muscle, 60) < 62
+    assert 40 < np.percentile(muscle, 60) < 66
     skin, wall = patient.outline.distances(*points(grid)[:2], points(grid)[2].ravel())
     fat = slab.hu[(skin < -6) & (wall > 5) & soft]
     assert -115 < np.median(fat) < -85

@@ -8,9 +8,11 @@ import pytest
 from scipy import ndimage
 
 from osteon.geometry import Grid
+from osteon.phantom.anatomy.bones import Bone
+from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.ct.acquisition import SMOOTH
 from osteon.phantom.ct.render import SITES, render
-from osteon.phantom.ct.scan import CtScan, draw_ct_scan, lesion_record, scan_patient
+from osteon.phantom.ct.scan import CtScan, draw_ct_scan, lesion_record, scan_patient, slice_profile
 
 if TYPE_CHECKING:
     from osteon.phantom.patient import CtPatient
@@ -96,12 +98,40 @@ def scanned(
 
 def test_masks_are_those_of_the_middle_of_the_slice(patient: CtPatient) -> None:
     grid, (_, sites, lesions, vertebrae) = scanned(patient)
-    middle = replace(grid, origin_mm=(-210.0, -235.0, 90.0 + 1.25))  # the upper of two sub-slices
-    slab = next(iter(render(patient, middle)))[1]
+    slab = next(iter(render(patient, grid)))[1]
     # ``blur`` of the finer grid does not touch masks
     np.testing.assert_array_equal(sites, slab.sites)
     np.testing.assert_array_equal(lesions, slab.lesions)
     np.testing.assert_array_equal(vertebrae, slab.labels)
+
+
+@pytest.mark.parametrize("thickness_mm", [2.0, 3.0, 5.0])
+def test_picture_and_mask_of_a_known_solid_lie_at_the_same_height(patient: CtPatient, thickness_mm: float) -> None:
+    """A dense ball: centre of mass of its attenuation and of its mask along z are that of the ball."""
+    height = 101.3
+    ball = Ellipsoid(np.array([0.0, -60.0, height]), np.array([13.0, 13.0, 13.0]))
+    bone = Bone(name="ball", site="rib", solids=(ball,), cortex_mm=30.0, cortex_hu=900.0)
+    still = tuple(replace(field, lattice=np.zeros_like(field.lattice)) for field in patient.fields)
+    bare = replace(patient, bones=(bone,), organs=(), lesions=(), mimics=(), fields=still)
+    scanner = replace(SMOOTH, matrix=60, pixel_mm=2.0, thickness_mm=thickness_mm, spacing_mm=2.5, noise_hu=0.0)
+    grid = Grid(shape=(22, 60, 60), spacing_mm=(2.0, 2.0, 2.5), origin_mm=(-60.0, -120.0, 75.0))
+    hu, sites, *_ = scan_patient(bare, grid, scanner=scanner, table_mm=None)
+    empty, *_ = scan_patient(replace(bare, bones=()), grid, scanner=scanner, table_mm=None)
+    z = 75.0 + 2.5 * np.arange(22)
+    added = (hu.astype(float) - empty).sum(axis=(1, 2))
+    assert (added * z).sum() / added.sum() == pytest.approx(height, abs=0.1)
+    area = (sites > 0).sum(axis=(1, 2))
+    assert (area * z).sum() / area.sum() == pytest.approx(height, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("thickness_mm", "step_mm", "weights"),
+    [(2.5, 1.25, [1, 2, 1]), (2.0, 0.5, [1, 2, 2, 2, 1]), (3.0, 1.0, [1, 1, 1]), (1.0, 2.0, [1])],
+)
+def test_the_slice_profile_is_centred_and_as_wide_as_the_slice(
+    thickness_mm: float, step_mm: float, weights: list[int]
+) -> None:
+    np.testing.assert_allclose(slice_profile(thickness_mm, step_mm), np.array(weights) / sum(weights), atol=1e-6)
 
 
 def test_thick_slices_are_means_of_thin_ones(patient: CtPatient) -> None:

@@ -28,6 +28,9 @@ class Person:
         arms_up: whether the arms lie beside the head.
         contrast_hu: enhancement of the aorta above unenhanced blood; 0 without contrast agent.
         yaw_deg, roll_deg: how the patient lies: turned about the long axis, leaning sideways.
+        grain: SD of trabecular density at the scale of trabeculae, relative to its mean.
+        grain_mm: where in the lattice of the grain the patient lies.
+        fatty_patches: how much less trabecular bone there is in patches of fatty marrow, 0 to 1.
     """
 
     age_years: float
@@ -43,6 +46,9 @@ class Person:
     contrast_hu: float
     yaw_deg: float
     roll_deg: float
+    grain: float = 0.35
+    grain_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    fatty_patches: float = 0.3
 
 
 def expected_trabecular_hu(age_years: float, sex: str) -> float:
@@ -75,12 +81,13 @@ def draw_person(rng: np.random.Generator, *, age_years: float | None = None, sex
     drawn = "M" if rng.random() < MALE_SHARE else "F"
     sex = drawn if sex is None else sex
     old = np.clip((age - 40) / 50, 0, 1)
+    hu = float(max(15.0, rng.normal(expected_trabecular_hu(age, sex), 38)))
     return Person(
         age_years=round(age, 1),
         sex=sex,
         scale=float(np.clip(rng.normal(1.0 if sex == "M" else 0.92, 0.035), 0.82, 1.12)),
         fat_mm=float(np.clip(rng.lognormal(np.log(20), 0.45), 6, 60)),
-        trabecular_hu=float(max(15.0, rng.normal(expected_trabecular_hu(age, sex), 38))),
+        trabecular_hu=hu,
         tilt_deg=tuple(
             float(rng.normal(mean, sd))
             for mean, sd in ((33, 6), (3, 4), (-9, 4), (3 + 3 * old, 3), (22 + 8 * old, 5), (8, 6), (2, 5))
@@ -92,4 +99,7 @@ def draw_person(rng: np.random.Generator, *, age_years: float | None = None, sex
         contrast_hu=float(rng.uniform(70, 220)) if rng.random() < 0.2 else 0.0,
         yaw_deg=float(rng.normal(0, 2.5)),
         roll_deg=float(rng.normal(0, 2.0)),
+        grain=float(np.clip(rng.lognormal(np.log(np.interp(hu, [80, 250], [0.32, 0.12])), 0.35), 0.05, 0.7)),
+        grain_mm=tuple(float(shift) for shift in rng.uniform(0, 100, 3)),
+        fatty_patches=float(np.clip(rng.normal(0.3 + 0.3 * old, 0.2), 0, 0.9)),
     )

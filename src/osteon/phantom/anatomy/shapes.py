@@ -220,9 +220,9 @@ class VertebralBody:
         level = np.clip(w / half_height, -1, 1)
         narrow = 1 - np.float32(self.waist) * (1 - level**2)
         a = np.float32(self.width_mm / 2) * narrow
-        back_dent = np.float32(0.16 * self.depth_mm) * np.exp(-((u / (np.float32(0.42) * a)) ** 2))
+        back_dent = np.float32(0.12 * self.depth_mm) * np.exp(-((u / (np.float32(0.42) * a)) ** 2))
         b = np.where(v > 0, half_depth - back_dent, half_depth) * narrow
-        r = (np.abs(u / a) ** 2.5 + np.abs(v / b) ** 2.5 + np.float32(1e-9)) ** np.float32(0.4)
+        r = (np.abs(u / a) ** 2.2 + np.abs(v / b) ** 2.2 + np.float32(1e-9)) ** np.float32(1 / 2.2)
         rho = np.sqrt(u**2 + v**2)
         side: Array = np.where(r > 0.05, rho * (1 - 1 / np.maximum(r, np.float32(0.05))), -np.minimum(a, b))
         dish = 1 - np.clip(r, 0, 1) ** 3

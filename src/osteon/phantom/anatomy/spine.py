@@ -71,11 +71,11 @@ class Level:
 LEVELS = (
     # name, label, width, depth, height, wedge, canal width, depth, pedicle width, height, spinous, slope, transverse,
     # disc below, marrow
-    Level("L5", 24, 48.5, 34.5, 24.5, -7.0, 27.1, 19.7, 16.0, 14.0, 60, 8, 92, 10.5, 1.00),
-    Level("L4", 23, 48.0, 34.7, 25.0, -2.0, 25.4, 18.6, 12.9, 14.8, 69, 8, 79, 11.0, 0.95),
-    Level("L3", 22, 46.0, 35.0, 25.0, 0.0, 24.3, 17.5, 10.3, 14.9, 72, 8, 86, 10.0, 0.95),
-    Level("L2", 21, 44.0, 34.8, 25.0, 1.5, 23.8, 18.2, 8.9, 15.0, 71, 10, 76, 9.0, 0.97),
-    Level("L1", 20, 42.3, 34.7, 24.5, 3.0, 23.7, 19.0, 8.7, 15.4, 68, 12, 71, 8.0, 1.00),
+    Level("L5", 24, 48.5, 34.5, 24.5, -7.0, 27.1, 19.7, 16.0, 14.0, 48, 12, 92, 10.5, 1.00),
+    Level("L4", 23, 48.0, 34.7, 25.0, -2.0, 25.4, 18.6, 12.9, 14.8, 55, 12, 79, 11.0, 0.95),
+    Level("L3", 22, 46.0, 35.0, 25.0, 0.0, 24.3, 17.5, 10.3, 14.9, 58, 12, 86, 10.0, 0.95),
+    Level("L2", 21, 44.0, 34.8, 25.0, 1.5, 23.8, 18.2, 8.9, 15.0, 58, 12, 76, 9.0, 0.97),
+    Level("L1", 20, 42.3, 34.7, 24.5, 3.0, 23.7, 19.0, 8.7, 15.4, 56, 14, 71, 8.0, 1.00),
     Level("T12", 19, 40.5, 33.1, 23.5, 3.5, 22.2, 18.1, 7.1, 15.8, 50, 18, 47, 6.5, 1.05),
     Level("T11", 18, 37.0, 31.9, 22.0, 4.0, 19.4, 16.0, 7.8, 17.4, 49, 28, 50, 5.5, 1.08),
     Level("T10", 17, 33.7, 31.0, 20.8, 4.0, 18.2, 15.5, 6.3, 14.9, 50, 40, 54, 5.0, 1.12),
@@ -174,7 +174,7 @@ def _arch(level: Level, rng: np.random.Generator, *, frame: Vector, centre: Vect
     tip = (0.0, back + level.spinous * np.cos(slope), -0.15 * h - (level.spinous - level.canal_depth) * np.sin(slope))
     spine_thick = 3.6 if lumbar else 2.8
     spine_radii = spine_thick, spine_thick * 1.15
-    solids: list[Solid] = [limb((0, roof + 1, -0.12 * h), tip, radii=spine_radii, tall=2.9 if lumbar else 1.7)]
+    solids: list[Solid] = [limb((0, roof + 1, -0.12 * h), tip, radii=spine_radii, tall=2.3 if lumbar else 1.7)]
     wide = level.canal_width / 2 + level.pedicle_width / 2
     pillar = 6.0 if lumbar else 5.0 if cervical else 4.2
     for side in (-1, 1):
@@ -288,13 +288,13 @@ def _storey(
     rims = replace(level, height=body.front_mm) if collapse else level
     solids: list[Solid] = [
         body,
-        *(protrusions(body, collapse) if collapse else ()),
         *_arch(level, rng, frame=frame, centre=centre - frame @ np.array([0, 0, sunk])),
         *_osteophytes(rims, person, rng=rng, frame=frame, centre=centre),
     ]
     if level.name == "C2":
         dens = centre + frame @ np.array([0, -2.0, 27])
         solids.append(Limb(centre, dens, 6.5, 4.5))
+    solids += protrusions(body, collapse) if collapse else ()  # the last ones: ``lesions.fracture`` counts on it
     canal = centre + frame @ np.array([0, level.depth / 2 + level.canal_depth / 2 - 1, 0])
     bone = Bone(
         name=level.name,
@@ -302,8 +302,8 @@ def _storey(
         label=level.label,
         solids=tuple(solids),
         holes=(_tunnel(level, frame=frame, canal=canal, narrowed_mm=into_canal_mm(collapse) if collapse else 0.0),),
-        cortex_mm=float(rng.uniform(0.45, 0.75)),
-        marrow=level.marrow * float(rng.normal(1, 0.06)),
+        cortex_mm=float(rng.uniform(0.3, 0.7)),
+        marrow=level.marrow * float(np.clip(rng.normal(1, 0.11), 0.7, 1.35)),
         frame=frame,
         centre=centre,
     )

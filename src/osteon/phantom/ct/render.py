@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osteon.phantom.anatomy.shapes import VertebralBody
 from osteon.phantom.anatomy.soft import AIR, FAT
 from osteon.phantom.canvas import canvases
+from osteon.phantom.ct.trabeculae import grain
 from osteon.phantom.painter import SITES, paint
 from osteon.phantom.scene import scene_of
 
@@ -35,6 +37,8 @@ __all__ = ["FATTY_MARROW_HU", "SITES", "CtPalette", "Slab", "render"]
 
 FATTY_MARROW_HU = -70.0
 _NO_CORTEX_HU = 1200.0
+_POROUS = ("vertebra", "sacrum", "rib", "sternum")
+_ARCH_DENSER = np.float32(0.35)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,15 +93,23 @@ class CtPalette:
         """Its attenuation, a little different from place to place."""
         return np.asarray(np.float32(organ.hu) + np.float32(organ.texture_hu) * textures.middle)[None]
 
-    def cortex(self, scene: Scene, maps: BoneMaps) -> Array:
-        """Attenuation by bone."""
+    def cortex(self, scene: Scene, maps: BoneMaps, *, canvas: Canvas, textures: Textures) -> Array:
+        """Attenuation by bone, lower where it is porous."""
         table = np.array([_NO_CORTEX_HU, *(bone.cortex_hu for bone in scene.bones)], dtype=np.float32)
-        return table[maps.index][None]
+        thin = np.array([0.0, *(0.3 if bone.site in _POROUS else 0.08 for bone in scene.bones)], dtype=np.float32)
+        near = maps.outer < canvas.blur_mm
+        index = maps.index[near]
+        pores = np.clip(textures.fine[near] + np.float32(0.6) * textures.middle[near], -0.5, 2.0)
+        hu = np.zeros(canvas.shape, dtype=np.float32)
+        hu[near] = table[index] * (1 - thin[index] * pores)
+        return hu[None]
 
-    def marrow(self, scene: Scene, maps: BoneMaps, *, textures: Textures) -> Array:
+    def marrow(self, scene: Scene, maps: BoneMaps, *, canvas: Canvas, textures: Textures) -> Array:
         """Trabecular bone."""
-        table = [0.0, *(_trabecular_hu(bone, scene.person.trabecular_hu) for bone in scene.bones)]
-        return _spongy(np.array(table, dtype=np.float32)[maps.index], maps.inner, textures=textures)[None]
+        hu = np.zeros(canvas.shape, dtype=np.float32)
+        near = maps.outer < canvas.blur_mm
+        hu[near] = _spongy(scene, maps, np.nonzero(near), canvas=canvas, textures=textures)
+        return hu[None]
 
     def filling(self, spot: Spot) -> Array:
         """Its attenuation."""
@@ -145,11 +157,39 @@ def _trabecular_hu(bone: Bone, l1_hu: float) -> float:
     return l1_hu * bone.marrow if bone.marrow >= 0.1 else FATTY_MARROW_HU
 
 
-def _spongy(trabecular_hu: Array, inner: Array, *, textures: Textures) -> Array:
-    """Trabecular bone: denser under the cortex, coarse and patchy; a mixture of bone and fatty marrow."""
-    near = np.exp(np.minimum(inner, 0) / np.float32(2.5))
-    bone = np.maximum(trabecular_hu - np.float32(FATTY_MARROW_HU), 0)
-    share = 1 + np.float32(0.22) * textures.fine + np.float32(0.1) * textures.middle + np.float32(0.55) * near
-    return np.asarray(
-        np.float32(FATTY_MARROW_HU) + bone * np.maximum(share, np.float32(0.1)) * np.float32(0.95), dtype=np.float32
-    )
+def _spongy(
+    scene: Scene, maps: BoneMaps, where: tuple[NDArray[np.intp], ...], *, canvas: Canvas, textures: Textures
+) -> Array:
+    """Trabecular bone at the voxels ``where`` (n,): a mixture of bone and fatty marrow with grain and fatty patches."""
+    person = scene.person
+    index = maps.index[where]
+    table = np.array([0.0, *(_trabecular_hu(bone, person.trabecular_hu) for bone in scene.bones)], dtype=np.float32)
+    points = canvas.xs[where[2]], canvas.ys[where[1]], canvas.zs[where[0]]
+    density = 1 + np.float32(0.55) * np.exp(np.minimum(maps.inner[where], 0) / np.float32(2.5))
+    density += _places(scene.bones, index, points, end_plates=0.3 + 0.8 * person.degeneration)
+    fatty = np.float32(0.6) * textures.middle[where] + np.float32(0.8) * textures.coarse[where] - np.float32(0.9)
+    density *= 1 - np.float32(person.fatty_patches) * np.clip(fatty, 0, 1)
+    rough = np.float32(0.1) * textures.fine[where] + np.float32(0.1) * textures.middle[where]
+    density *= np.maximum(1 + rough + np.float32(person.grain) * grain(points, person), np.float32(0.0))
+    bone = np.maximum(table[index] - np.float32(FATTY_MARROW_HU), 0)
+    return np.asarray(np.float32(FATTY_MARROW_HU) + np.float32(0.95) * bone * density, dtype=np.float32)
+
+
+def _places(
+    bones: tuple[Bone, ...], index: NDArray[np.int16], points: tuple[Array, Array, Array], *, end_plates: float
+) -> Array:
+    """How much denser than its middle a vertebra is at points (n,): arch and processes, and under the end-plates."""
+    rows = [(0.0,) * 9]
+    for bone in bones:
+        body = bone.solids[0]
+        spinal = isinstance(body, VertebralBody) and bone.site == "vertebra"
+        depth, height = (body.depth_mm, (body.front_mm + body.back_mm) / 2) if spinal else (0.0, 0.0)
+        rows.append((*bone.centre, *bone.frame[:, 1], depth / 2, height / 2, 1.0 if spinal else 0.0))
+    up = np.array([(0.0,) * 3, *(bone.frame[:, 2] for bone in bones)], dtype=np.float32)
+    table = np.array(rows, dtype=np.float32)
+    offset = [p - table[index, k] for k, p in enumerate(points)]
+    back = sum(offset[k] * table[index, 3 + k] for k in range(3)) - table[index, 6]
+    rise = np.abs(sum(offset[k] * up[index, k] for k in range(3)))
+    arch = np.clip(back / np.float32(6.0), 0, 1)
+    plate = np.exp(-np.clip(table[index, 7] - rise, 0, None) / np.float32(2.5)) * (back < 0)
+    return np.asarray((_ARCH_DENSER * arch + np.float32(end_plates) * plate) * table[index, 8], dtype=np.float32)

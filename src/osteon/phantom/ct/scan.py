@@ -27,7 +27,7 @@ WHOLE_MM = (-300.0, 600.0)
 """Mid-femur to skull base, z relative to the upper end-plate of S1."""
 SMALL_LENGTH_MM = 390.0
 SUPERSAMPLE = 2
-"""Sub-slices rendered for every slice."""
+"""Sub-slices rendered for every slice: one at its centre, one half-way to the next, which both share."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,8 +134,6 @@ def scan_patient(
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8]]:
     """Scan a patient slice by slice: sub-slices averaged over the slice thickness, table, blur, noise.
 
-    Every slice's noise is its own, also where slices overlap ("full").
-
     Args:
         patient: from ``patient.draw_patient``.
         grid: along the LPS axes, ``scanner.matrix`` wide, at the scanner's spacings.
@@ -144,7 +142,7 @@ def scan_patient(
 
     Returns:
         HU, sites, lesions (every drawn one) and VerSe numbers, (z, y, x) on ``grid``. Masks are those of the sub-slice
-        in the middle, or of the upper one of two: a quarter of the slice spacing above its centre.
+        at the slice's own position.
     """
     rng = np.random.default_rng(patient.texture_seed)
     hu = np.empty(grid.shape, dtype=np.int16)
@@ -166,22 +164,36 @@ Masks = tuple["NDArray[np.uint8]", "NDArray[np.uint16]", "NDArray[np.uint8]"]
 """Sites, lesions and VerSe numbers of one sub-slice, (y, x)."""
 
 
+def slice_profile(thickness_mm: float, step_mm: float) -> Array:
+    """Weights of the sub-slices every ``step_mm`` round a slice's centre, an odd number (n,), sum 1.
+
+    Each sub-slice stands for the ``step_mm`` round it; its weight is the part of them inside the slice: with a slice of
+    two steps 1/4, 1/2, 1/4.
+    """
+    half = thickness_mm / step_mm / 2
+    reach = max(0, int(np.ceil(half - 0.5)))
+    weights = np.clip(half + 0.5 - np.abs(np.arange(-reach, reach + 1)), 0, 1)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
+
+
 def _thick_slices(patient: CtPatient, grid: Grid, *, thickness_mm: float) -> Iterator[tuple[Array, Masks]]:
     """Slices in order: mean HU over the thickness (y, x), and the masks in its middle."""
     step = grid.spacing_mm[2] / SUPERSAMPLE
-    window = max(1, round(thickness_mm / step))
-    lead = (window - 1) / 2 * step
+    weights = slice_profile(thickness_mm, step)
+    window, lead = len(weights), len(weights) // 2
     fine = Grid(
         shape=((grid.shape[0] - 1) * SUPERSAMPLE + window, grid.shape[1], grid.shape[2]),
         spacing_mm=(grid.spacing_mm[0], grid.spacing_mm[1], step),
-        origin_mm=(grid.origin_mm[0], grid.origin_mm[1], grid.origin_mm[2] - lead),
+        origin_mm=(grid.origin_mm[0], grid.origin_mm[1], grid.origin_mm[2] - lead * step),
     )
     held: list[tuple[Array, Masks]] = []
     for _, slab in render(patient, fine):
         held.extend(_sub_slices(slab))
         while len(held) >= window:
-            mean = np.mean([hu for hu, _ in held[:window]], axis=0, dtype=np.float32)
-            yield np.asarray(mean), held[window // 2][1]
+            mean = np.zeros_like(held[0][0])
+            for weight, (hu, _) in zip(weights, held, strict=False):
+                mean += weight * hu
+            yield mean, held[lead][1]
             del held[:SUPERSAMPLE]
 
 
