@@ -81,6 +81,8 @@ class Finding:
         volume_mm3: volume by voxel summing.
         mean_value: mean voxel value inside (HU on CT), or None.
         tracking_uid: DICOM UID that names this lesion in SEG and SR.
+        series_uid: the series on whose grid box and key slice lie, where it is not the reading's: a study read from
+            several series.
     """
 
     number: int
@@ -95,6 +97,7 @@ class Finding:
     tracking_uid: str
     site: str | None = None
     mean_value: float | None = None
+    series_uid: str | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.score <= 1.0:

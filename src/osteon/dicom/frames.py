@@ -6,7 +6,7 @@ import contextlib
 import logging
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,6 +91,44 @@ def _check_frame_of_reference(headers: Sequence[Dataset]) -> None:
         raise InputError(f"an image has no FrameOfReferenceUID, {_CANNOT}")
     if len(found) > 1:
         raise InputError(f"the images have {len(found)} FrameOfReferenceUIDs, expected one, {_CANNOT}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesImages:
+    """A further series that findings lie on, where a study was read from several.
+
+    Attributes:
+        uid: its SeriesInstanceUID, as in ``Finding.series_uid``.
+        headers: the images in slice order (``series.load_headers``); for a SEG, single-frame ones.
+        grid: of its volume.
+        masks: labels (z, y, x) on ``grid``; value k marks finding number k, wherever else that finding lies.
+    """
+
+    uid: str
+    headers: Sequence[Dataset]
+    grid: Grid
+    masks: NDArray[np.unsignedinteger[Any]]
+
+
+def further_frames(first: SourceFrames, further: Sequence[SeriesImages], *, single: bool) -> list[SourceFrames]:
+    """The frames of further series of the same study.
+
+    Args:
+        first: of the first series.
+        further: the others.
+        single: refuse multi-frame images, one of which cannot stand beside others in a SEG.
+
+    Raises:
+        InputError: as ``source_frames``, or another study or FrameOfReferenceUID than the first's.
+    """
+    found = [source_frames(one.headers, one.grid) for one in further]
+    for one, frames in zip(further, found, strict=True):
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+            if frames.headers[0].get(keyword) != first.headers[0].get(keyword):
+                raise InputError(f"series {one.uid} has another {keyword} than the series before it, {_CANNOT}")
+        if single and (frames.frame_numbers or first.frame_numbers):
+            raise InputError(f"series {one.uid}: multi-frame images beside others of one reading, {_CANNOT}")
+    return found
 
 
 @contextlib.contextmanager

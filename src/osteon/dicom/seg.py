@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from osteon.dicom.authorship import (
     tracking_identifier,
 )
 from osteon.dicom.codes import kind_codes, site_codes
-from osteon.dicom.frames import refusals_as_input_errors, source_frames, without_names_in_logs
+from osteon.dicom.frames import further_frames, refusals_as_input_errors, source_frames, without_names_in_logs
+from osteon.dicom.seg_series import join_series, name_series
 from osteon.dicom.uids import make_uid
 from osteon.errors import InputError
 from osteon.files import whole_file
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
-    from osteon.dicom.frames import SourceFrames
+    from osteon.dicom.frames import SeriesImages, SourceFrames
     from osteon.geometry import Grid
     from osteon.records import Finding, Reading
 
@@ -47,6 +49,7 @@ def write_seg(
     headers: Sequence[Dataset],
     grid: Grid,
     bone_mask: NDArray[np.bool_] | None = None,
+    further: Sequence[SeriesImages] = (),
     moment: datetime | None = None,
 ) -> Dataset | None:
     """Write one segment a finding; segment number, tracking ID and UID are those of the finding.
@@ -58,6 +61,8 @@ def write_seg(
         headers: the images of the volume in slice order, or one multi-frame image (``series.load_headers``).
         grid: where ``masks`` lies.
         bone_mask: (z, y, x); written as segment n + 1 without the voxels of findings (segments never overlap).
+        further: other series of the study, in the same frame of reference, that findings lie on; a finding may lie on
+            several. Needs single-frame images; images of fewer rows or columns get a margin at the lower right.
         moment: time of creation; now if not given. With the same moment and input the same file is written.
 
     Returns:
@@ -72,10 +77,16 @@ def write_seg(
     if not reading.findings and bone_mask is None:
         return None
     labels = _labels(masks, reading.findings, bone_mask, grid)
-    _check_labels(labels, reading.findings, bone=bone_mask is not None)
+    others = [_labels(one.masks, reading.findings, None, one.grid) for one in further]
+    _check_labels([labels, *others], reading.findings, bone=bone_mask is not None)
     with refusals_as_input_errors("SEG"), without_names_in_logs():
         frames = source_frames(headers, grid)
+        if further:
+            more = further_frames(frames, further, single=True)
+            labels, frames, true_series = join_series([labels, *others], [frames, *more])
         instance = _segmentation(labels, reading, frames, bone=bone_mask is not None, moment=moment)
+        if further:
+            name_series(instance, true_series)
         stamp(instance, moment)
         with whole_file(path) as draft:
             instance.save_as(draft)
@@ -102,10 +113,10 @@ def _labels(
     return labels
 
 
-def _check_labels(labels: NDArray[np.uint16], findings: Sequence[Finding], *, bone: bool) -> None:
+def _check_labels(volumes: Sequence[NDArray[np.uint16]], findings: Sequence[Finding], *, bone: bool) -> None:
     """Every label has a finding (or is bone) and every finding has voxels."""
     present: set[int] = set()
-    for plane in labels:  # slice by slice: most are empty, and no wide copy of the volume is made
+    for plane in itertools.chain(*volumes):  # slice by slice: most are empty, and no wide copy of the volume is made
         if plane.any():
             present.update(np.unique(plane[plane > 0]).tolist())
     expected = set(range(1, len(findings) + 1 + bone))

@@ -24,18 +24,18 @@ from osteon.dicom.authorship import (
     tracking_identifier,
 )
 from osteon.dicom.codes import kind_codes, site_codes
-from osteon.dicom.frames import refusals_as_input_errors, source_frames, without_names_in_logs
+from osteon.dicom.frames import further_frames, refusals_as_input_errors, source_frames, without_names_in_logs
 from osteon.dicom.uids import make_uid
 from osteon.errors import InputError
 from osteon.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pydicom.dataset import Dataset
 
-    from osteon.dicom.frames import SourceFrames
+    from osteon.dicom.frames import SeriesImages, SourceFrames
     from osteon.geometry import Grid
     from osteon.records import Finding, Reading
 
@@ -49,6 +49,7 @@ def write_sr(
     headers: Sequence[Dataset],
     grid: Grid,
     seg: Dataset | None,
+    further: Sequence[SeriesImages] = (),
     moment: datetime | None = None,
 ) -> Dataset:
     """Write the report, UNVERIFIED and preliminary.
@@ -59,6 +60,7 @@ def write_sr(
         headers: the images of the volume in slice order, or one multi-frame image (``series.load_headers``).
         grid: of the volume; boxes and key slices of the findings are on it.
         seg: what ``seg.write_seg`` returned; may be None only if there are no findings.
+        further: other series of the study; a finding with ``series_uid`` lies on the one of that UID.
         moment: time of creation; now if not given. With the same moment and input the same file is written.
 
     Returns:
@@ -72,21 +74,31 @@ def write_sr(
         raise InputError("a report with findings needs their SEG; write it first and pass what write_seg returned")
     moment = moment or datetime.now()
     with refusals_as_input_errors("SR"), without_names_in_logs():
-        frames = source_frames(headers, grid)
-        instance = _report(reading, frames, seg, moment)
+        first = source_frames(headers, grid)
+        more = further_frames(first, further, single=False)
+        by_series = {one.uid: frames for one, frames in zip(further, more, strict=True)}
+        instance = _report(reading, first, by_series, seg=seg, moment=moment)
         stamp(instance, moment)
         with whole_file(path) as draft:
             instance.save_as(draft)
     return instance  # type: ignore[no-any-return]
 
 
-def _report(reading: Reading, frames: SourceFrames, seg: Dataset | None, moment: datetime) -> Any:
+def _report(
+    reading: Reading,
+    first: SourceFrames,
+    further: Mapping[str, SourceFrames],
+    *,
+    seg: Dataset | None,
+    moment: datetime,
+) -> Any:
     from highdicom.sr import Comprehensive3DSR, MeasurementReport
 
-    key_images = {finding.key_slice: frames.header(finding.key_slice) for finding in reading.findings}
-    referenced = _distinct(list(key_images.values()) or [frames.header(0)])
+    images = [further.get(one.series_uid or "", first).header(one.key_slice) for one in reading.findings]
+    referenced = _distinct(images or [first.header(0)])
     groups = [_examination(reading)]
     for finding in reading.findings:
+        frames = further.get(finding.series_uid or "", first)
         groups.append(_planar_group(finding, reading, frames))
         groups.append(_volumetric_group(finding, reading, frames, seg))
     content = MeasurementReport(
@@ -94,7 +106,7 @@ def _report(reading: Reading, frames: SourceFrames, seg: Dataset | None, moment:
         procedure_reported=coded(codes.IMAGING_PROCEDURE),
         imaging_measurements=groups,
         # The image library is optional, and highdicom describes single-frame images only.
-        referenced_images=None if frames.frame_numbers else referenced,
+        referenced_images=None if first.frame_numbers else referenced,
     )
     key = (reading.study_uid, reading.series_uid, reading.provenance.model_hash, repr(reading.findings))
     return Comprehensive3DSR(

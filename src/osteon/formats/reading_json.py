@@ -41,6 +41,9 @@ def reading_document(reading: Reading) -> dict[str, Any]:
         InputError: a value that the schema refuses, NaN and infinity among them.
     """
     document: dict[str, Any] = {"schema": SCHEMA} | _plain(asdict(reading))
+    for entry in document["findings"]:
+        if entry["series_uid"] is None:  # of the reading's own series
+            del entry["series_uid"]
     _check(document, where="reading")
     return document
 
