@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from osteon.phantom.anatomy.shapes import Array, Solid, Vector
     from osteon.phantom.canvas import Canvas, Textures
     from osteon.phantom.lesions.spot import Spot
-    from osteon.phantom.palette import Palette
+    from osteon.phantom.palette import SpotPalette
 
 RIM_MM = 1.6
 PATTERNS = ("struts", "pepper", "core", "halo")
@@ -29,7 +29,7 @@ def spot_margin_mm(spot: Spot) -> float:
 def paint_spot(
     spot: Spot,
     d: Array,
-    palette: Palette,
+    palette: SpotPalette,
     *,
     canvas: Canvas,
     layers: tuple[Array, Array, Array],
