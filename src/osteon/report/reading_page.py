@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.records import Finding, Reading, Volume
+    from osteon.report.overview import Projection
     from osteon.report.pictures import Picture
     from osteon.report.views import Scene
 
@@ -41,6 +42,23 @@ class KeyImages:
     crops: tuple[Picture, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageSeries:
+    """A further series that findings lie on, where a study was read from several.
+
+    Attributes:
+        uid: its SeriesInstanceUID, as in ``Finding.series_uid``.
+        volume: what was read.
+        lesion_labels: (z, y, x); value k marks finding number k.
+        description: SeriesDescription.
+    """
+
+    uid: str
+    volume: Volume
+    lesion_labels: NDArray[np.uint16]
+    description: str | None = None
+
+
 def write_reading_page(
     path: Path,
     *,
@@ -49,6 +67,7 @@ def write_reading_page(
     bone_mask: NDArray[np.bool_] | None,
     lesion_labels: NDArray[np.uint16],
     series_description: str | None = None,
+    further: Sequence[PageSeries] = (),
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -59,6 +78,7 @@ def write_reading_page(
         bone_mask: (z, y, x) on the volume's grid, for the overview; found by threshold on CT if None.
         lesion_labels: (z, y, x); value k marks finding number k. Findings without voxels are shown by their box.
         series_description: SeriesDescription; shown as text.
+        further: other series of the study that findings lie on.
 
     Raises:
         GeometryError: a mask or a box does not fit the volume.
@@ -69,6 +89,7 @@ def write_reading_page(
         bone_mask=bone_mask,
         lesion_labels=lesion_labels,
         series_description=series_description,
+        further=further,
     )
     with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
@@ -81,13 +102,17 @@ def reading_page(
     bone_mask: NDArray[np.bool_] | None,
     lesion_labels: NDArray[np.uint16],
     series_description: str | None = None,
+    further: Sequence[PageSeries] = (),
 ) -> str:
     """The page as text; see ``write_reading_page``."""
-    scene = make_scene(volume, lesion_labels, bone_mask)
-    window = grey_window(volume.array, volume.modality)
-    shown = reading.findings[:MOST_KEY_IMAGES]
-    key_images = [_key_images(scene, finding, reading.findings, volume, window) for finding in shown]
-    overview = make_overview(scene, reading.findings, modality=volume.modality, linked=len(shown))
+    first = PageSeries(
+        uid=reading.series_uid, volume=volume, lesion_labels=lesion_labels, description=series_description
+    )
+    series = {one.uid: one for one in (*further, first)}  # of two with one UID, the first
+    pictures = [_series_pictures(one, reading, bone_mask if one is first else None) for one in series.values()]
+    key_images = {entry.finding.number: entry for _, entries in pictures for entry in entries}
+    own = {finding.number: series.get(finding.series_uid or "", first).volume for finding in reading.findings}
+    scene = make_scene(volume, lesion_labels, None)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("osteon.report", "templates"),
         autoescape=True,
@@ -97,17 +122,29 @@ def reading_page(
     )
     return environment.get_template(TEMPLATE).render(
         reading=reading,
-        rows=[(finding, *_place(finding, volume)) for finding in reading.findings],
-        key_images=key_images,
-        overview=overview,
+        rows=[(finding, *_place(finding, own[finding.number])) for finding in reading.findings],
+        key_images=[key_images[finding.number] for finding in reading.findings[:MOST_KEY_IMAGES]],
+        overview=[view for overview, _ in reversed(pictures) for view in overview],
         margin=MARGIN_PX,
         most=MOST_KEY_IMAGES,
-        series=_series_facts(volume, scene, series_description),
+        series=_series_facts(volume, scene, series_description) | _further_facts(further),
         window=_window_text(volume.modality),
         verdicts={_words(name): _value(value) for name, value in reading.verdicts.items()},
         operating_point={_words(name): _value(value) for name, value in reading.operating_point.items()},
         patient=_patient_text(reading),
     )
+
+
+def _series_pictures(
+    one: PageSeries, reading: Reading, bone_mask: NDArray[np.bool_] | None
+) -> tuple[tuple[Projection, ...], list[KeyImages]]:
+    """Overview of one series, and key images of the findings on it that are shown."""
+    scene = make_scene(one.volume, one.lesion_labels, bone_mask)
+    window = grey_window(one.volume.array, one.volume.modality)
+    mine = [finding for finding in reading.findings if (finding.series_uid or reading.series_uid) == one.uid]
+    shown = [finding for finding in mine if finding.number <= MOST_KEY_IMAGES]
+    key_images = [_key_images(scene, finding, mine, one.volume, window) for finding in shown]
+    return make_overview(scene, mine, modality=one.volume.modality, linked=len(shown)), key_images
 
 
 def _key_images(
@@ -186,6 +223,13 @@ def _series_facts(volume: Volume, scene: Scene, description: str | None) -> dict
         + (", oblique: drawn along its own axes" if scene.oblique else ""),
         "Voxel": f"{dx:.2f} × {dy:.2f} × {dz:.2f} mm",
     }
+
+
+def _further_facts(further: Sequence[PageSeries]) -> dict[str, str]:
+    if not further:
+        return {}
+    names = [one.description.strip() if one.description and one.description.strip() else "no name" for one in further]
+    return {"Further series": ", ".join(names)}
 
 
 def _window_text(modality: str) -> str:
