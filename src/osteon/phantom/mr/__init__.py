@@ -1,0 +1,1 @@
+"""MR of the phantom: sequences, signals, scanner."""
