@@ -16,6 +16,7 @@ import numpy as np
 
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.lesions import places, tissues
+from osteon.phantom.lesions.inside import foci
 from osteon.phantom.lesions.metastasis import PER_BONE, share_in_view, touch
 from osteon.phantom.lesions.myeloma import punched_out
 from osteon.phantom.lesions.shapes import Kept
@@ -130,8 +131,9 @@ def draw_one(
     rim = float(rng.uniform(300, 520)) if signs.rim else None
     spot = replace(spot, rim_hu=rim, parts=_dense_area(spot, rng) if signs.dense_area else ())
     if signs.heterogeneous:
-        rest = replace(tissues.varied(tissues.BONE_REST, rng), hu=float(rng.uniform(130, 200)))
-        return replace(spot, pattern="pepper", pattern_tissue=rest, pattern_mm=float(rng.uniform(3.0, 5.5)))
+        rest = replace(tissues.varied(tissues.BONE_REST, rng), hu=float(rng.uniform(120, 190)))
+        share, step = float(rng.uniform(0.15, 0.4)), float(rng.uniform(1.0, 3.0))
+        return replace(spot, parts=(foci(spot, rest, rng, share=share, step_mm=step), *spot.parts))
     return spot
 
 

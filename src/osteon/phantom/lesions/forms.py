@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, rotation
-from osteon.phantom.lesions.shapes import Displaced, Inset, Joined
+from osteon.phantom.lesions.shapes import Displaced, Inset, Joined, Speckle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +22,22 @@ _WAVES = 10
 
 def ragged(solid: Solid, rng: np.random.Generator, *, amplitude_mm: float, step_mm: float) -> Displaced:
     """Displace a solid's surface by noise whose bumps are about ``step_mm`` wide."""
-    directions = rng.standard_normal((_WAVES, 3))
+    waves, phases = _waves(rng, step_mm=step_mm, count=_WAVES)
+    return Displaced(solid, amplitude_mm, waves, phases)
+
+
+def speckle(rng: np.random.Generator, *, share: float, step_mm: float) -> Speckle:
+    """Foci about ``step_mm`` wide that fill a ``share`` of the volume."""
+    waves, phases = _waves(rng, step_mm=step_mm, count=2 * _WAVES)
+    return Speckle(float(ndtri(1 - share)), waves, phases)
+
+
+def _waves(rng: np.random.Generator, *, step_mm: float, count: int) -> tuple[Vector, Vector]:
+    """Wave vectors in all directions, half a wave about ``step_mm`` long, and phases."""
+    directions = rng.standard_normal((count, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    lengths = 2 * np.pi / (2 * step_mm * rng.uniform(0.75, 1.5, _WAVES))
-    return Displaced(solid, amplitude_mm, directions * lengths[:, None], rng.uniform(0, 2 * np.pi, _WAVES))
+    lengths = 2 * np.pi / (2 * step_mm * rng.uniform(0.75, 1.5, count))
+    return directions * lengths[:, None], rng.uniform(0, 2 * np.pi, count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import numpy as np
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.lesions import places, tissues
 from osteon.phantom.lesions.extension import into_canal
-from osteon.phantom.lesions.forms import Design, draw_design, fit_volume, inner_part, longest_mm, winding
+from osteon.phantom.lesions.forms import Design, draw_design, fit_volume, longest_mm, winding
+from osteon.phantom.lesions.inside import core, foci
 from osteon.phantom.lesions.shapes import Joined, Kept
 from osteon.phantom.lesions.spot import Spot
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
     from osteon.phantom.anatomy.person import Person
     from osteon.phantom.anatomy.shapes import Solid, Vector, VertebralBody
-    from osteon.phantom.tissue import Tissue
 
 VOLUME_EDGES_CM3 = (0.12, 0.5, 1.0, 2.0, 30.0)
 VOLUME_SHARES = {"a": (0.205, 0.387, 0.271, 0.136), "b": (0.137, 0.200, 0.194, 0.469)}
@@ -256,25 +256,11 @@ def _solid(
 def _filled(spot: Spot, nature: str, *, rng: np.random.Generator, volume_mm3: float) -> Spot:
     """Necrosis in the middle of large lesions, foci of bone in mixed ones."""
     if nature == "mixed":
-        foci = tissues.varied(tissues.SCLEROSIS, rng)
-        return replace(spot, pattern="pepper", pattern_tissue=foci, pattern_mm=float(rng.uniform(2.5, 6.0)))
+        bone = tissues.varied(tissues.SCLEROSIS, rng)
+        return replace(spot, parts=(foci(spot, bone, rng, share=rng.uniform(0.15, 0.4), step_mm=rng.uniform(1.2, 4)),))
     if nature == "lytic" and volume_mm3 > 1500 and rng.random() < 0.35:
         return replace(spot, parts=(core(spot, tissues.varied(tissues.NECROSIS, rng), share=rng.uniform(0.1, 0.4)),))
     return spot
-
-
-def core(spot: Spot, tissue: Tissue, *, share: float, edge_mm: float = 1.5) -> Spot:
-    """The middle of a lesion, ``share`` of its volume, filled with something else; to be one of its ``parts``."""
-    return replace(
-        spot,
-        solid=inner_part(spot.solid, share),
-        tissue=tissue,
-        hu=tissue.hu,
-        edge_mm=edge_mm,
-        rim_hu=None,
-        pattern=None,
-        parts=(),
-    )
 
 
 def treat(spot: Spot, rng: np.random.Generator) -> Spot:

@@ -13,6 +13,7 @@ import numpy as np
 
 from osteon.phantom.lesions import places, tissues
 from osteon.phantom.lesions.forms import draw_design, longest_mm
+from osteon.phantom.lesions.inside import foci
 from osteon.phantom.lesions.lytic import draw_lesions
 from osteon.phantom.lesions.shapes import Block, Kept
 from osteon.phantom.lesions.spot import Spot
@@ -89,7 +90,8 @@ def _peppered(bone: Bone, rng: np.random.Generator) -> Spot:
     """Marrow with small foci of infiltrate and fat side by side."""
     fatty = all_marrow(bone, tissues.varied(tissues.FAT_MARROW, rng), kind="salt and pepper marrow", strength=0.35)
     infiltrate = tissues.varied(tissues.MYELOMA, rng)
-    return replace(fatty, pattern="pepper", pattern_tissue=infiltrate, pattern_mm=float(rng.uniform(3.5, 6.0)))
+    share, step = float(rng.uniform(0.25, 0.5)), float(rng.uniform(1.5, 3.0))
+    return replace(fatty, parts=(foci(fatty, infiltrate, rng, share=share, step_mm=step),))
 
 
 def punched_out(

@@ -14,11 +14,12 @@ import numpy as np
 from osteon.phantom.lesions import places, tissues
 from osteon.phantom.lesions.benign_tumours import BENIGN
 from osteon.phantom.lesions.extension import dumb_bell, into_canal
-from osteon.phantom.lesions.forms import draw_design, fit_volume, inner_part, longest_mm
+from osteon.phantom.lesions.forms import draw_design, fit_volume, longest_mm
 from osteon.phantom.lesions.histology import AGE_MEAN, AGE_RANGE, AGE_SD, SPINE_SHARE, share_malignant
+from osteon.phantom.lesions.inside import core, foci, levels
 from osteon.phantom.lesions.malignant_tumours import MALIGNANT
-from osteon.phantom.lesions.metastasis import core, touch
-from osteon.phantom.lesions.shapes import HalfSpace, Kept
+from osteon.phantom.lesions.metastasis import touch
+from osteon.phantom.lesions.shapes import Kept
 from osteon.phantom.lesions.spot import Spot
 
 if TYPE_CHECKING:
@@ -170,18 +171,10 @@ def _filled(spot: Spot, looks: Histology, rng: np.random.Generator) -> Spot:
         return replace(spot, parts=levels(spot, rng))
     if looks.inner == "core":
         return replace(spot, parts=(core(spot, inner, share=float(rng.uniform(0.08, 0.45))),))
+    if looks.inner == "pepper":
+        share, step = float(rng.uniform(0.08, 0.3)), float(rng.uniform(1.0, 3.5))
+        return replace(spot, parts=(foci(spot, inner, rng, share=share, step_mm=step),))
     if looks.inner is None:
         return spot
-    low, high = {"pepper": (3.5, 8.0), "struts": (2.5, 4.5), "halo": (3.0, 10.0)}[looks.inner]
+    low, high = {"struts": (2.5, 4.5), "halo": (3.0, 10.0)}[looks.inner]
     return replace(spot, pattern=looks.inner, pattern_tissue=inner, pattern_mm=float(rng.uniform(low, high)))
-
-
-def levels(spot: Spot, rng: np.random.Generator) -> tuple[Spot, Spot]:
-    """A cyst in a tumour and, in the part that lies lowest in a patient on the back, its settled blood."""
-    fluid = tissues.varied(tissues.FLUID, rng)
-    cyst = core(spot, fluid, share=float(rng.uniform(0.4, 0.8)), edge_mm=0.4)
-    low, high = inner_part(spot.solid, 0.5).bounds()
-    level = low + (high - low) * rng.uniform(0.4, 0.65)
-    below = Kept(cyst.solid, HalfSpace(level, np.array([0.0, -1.0, 0.0])), blend_mm=0.1)
-    blood = tissues.varied(tissues.OLD_BLOOD, rng)
-    return cyst, replace(cyst, solid=below, tissue=blood, hu=blood.hu)

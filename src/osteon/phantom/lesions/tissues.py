@@ -1,9 +1,9 @@
 """What lesions and their mimics are made of, as CT and MR see it.
 
 Pairs are values at 1.5 T and 3 T, of the water part. Sources: blastic metastasis 654 +- 176 HU and bone island
-1190 +- 239 HU (doi 10.2214/AJR.15.15704); myeloma 55 HU; T1 and T2 of metastases against marrow
+1190 +- 239 HU (AJR 2016;207:362); myeloma 55 HU; T1 and T2 of metastases against marrow
 (doi 10.1002/jmri.1880060318 and fingerprinting at 3 T); fat of malignant lesions 3.5 +- 3.3 % and of benign oedema
-24 +- 12 % (doi 10.1007/s00330-018-5460-9). Uptake is set so that a T1 spin echo rises by 80 to 200 % in metastases. The
+24 +- 12 % (PubMed 29858641). Uptake is set so that a T1 spin echo rises by 80 to 200 % in metastases. The
 rest are orders of magnitude, to vary: T1 and T2 of most primary tumours were not found measured.
 """
 
