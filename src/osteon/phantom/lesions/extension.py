@@ -35,9 +35,9 @@ def sparing_discs(body: VertebralBody, mass: Solid) -> Solid:
 
 
 def into_canal(bone: Bone, body: VertebralBody, mass: Solid, *, radius_mm: float) -> Solid:
-    """A mass of the back half of a body joined with what it sends into the canal; any other mass as it is; discs are spared.
+    """A mass of the back half of a body joined with what it sends into the canal; any other mass as it is.
 
-    Two bulges beside the midline: the ligament on the back of the bodies holds it there.
+    Discs are spared. Two bulges beside the midline: the ligament on the back of the bodies holds it there.
 
     Args:
         bone: vertebra or sacrum.

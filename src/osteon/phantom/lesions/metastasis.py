@@ -249,8 +249,8 @@ def _solid(
             blobs = (Ellipsoid(point + radius * (spot - point) / 2.2, np.full(3, 0.6 * radius)) for spot in spine)
             return Kept(Joined(tuple(blobs), blend_mm=0.4 * radius), bone)
 
-        return fit_volume(channel, wanted_mm3, within=bone)
-    return fit_volume(lambda radius: Kept(design.at(point, radius), bone), wanted_mm3, within=bone)
+        return fit_volume(channel, wanted_mm3)
+    return fit_volume(lambda radius: Kept(design.at(point, radius), bone), wanted_mm3)
 
 
 def _filled(spot: Spot, nature: str, *, rng: np.random.Generator, volume_mm3: float) -> Spot:

@@ -161,7 +161,7 @@ def _solid(
             )[0]
     if out:
         return fit_volume(lambda r: design.at(point, r), wanted_mm3)[0]
-    return fit_volume(lambda r: Kept(design.at(point, r), bone), wanted_mm3, within=bone)[0]
+    return fit_volume(lambda r: Kept(design.at(point, r), bone), wanted_mm3)[0]
 
 
 def _filled(spot: Spot, looks: Histology, rng: np.random.Generator) -> Spot:
