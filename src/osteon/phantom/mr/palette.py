@@ -137,10 +137,9 @@ class MrPalette:
         """Fat and water: fattier near end-plates, with red islands, and mottled by trabeculae."""
         near = np.exp(np.minimum(maps.inner, 0) / np.float32(3.0))
         red = np.clip(textures.coarse + 0.6 * textures.middle - 0.8, 0, 1)
-        fat: Array = self._marrow_fat[maps.index]
-        fat = fat + np.float32(0.07) * near - np.float32(0.12) * red
-        fat = fat + np.float32(0.035) * textures.middle + np.float32(0.035) * textures.fine
-        fat = np.asarray(np.clip(fat, 0.03, 0.95), dtype=np.float32)
+        mottle = np.float32(0.035) * textures.middle + np.float32(0.05) * textures.fine
+        shift = np.float32(0.07) * near - np.float32(0.12) * red + mottle
+        fat = np.clip(self._marrow_fat[maps.index] + shift, 0.03, 0.95)
         density = np.float32(0.86) * (1 + np.float32(0.05) * textures.fine - np.float32(0.06) * near)
         image = (1 - fat) * self.value(t.MARROW_WATER) / np.float32(t.MARROW_WATER.proton_density)
         image[0] = fat
