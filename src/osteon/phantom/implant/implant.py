@@ -178,8 +178,9 @@ class _Work:
                 self.try_one(spot, piece, rng)
         if not self.spots:
             raise InputError(
-                f"no place for a {options.kind} lesion in {len(pieces)} bones after {TRIES * options.lesions} attempts: "
-                "the bones are too thin or their marrow looks like the lesion; try another kind, or check mask and scan"
+                f"no place for a {options.kind} lesion in {len(pieces)} bones after {TRIES * options.lesions} "
+                "attempts: the bones are too thin, or their marrow looks like the lesion; try another kind, or check"
+                " mask and scan"
             )
 
     def try_one(self, spot: Spot, piece: BonePiece, rng: np.random.Generator) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SMALLEST_MM3 = 300.0
 """Smaller pieces of bone are taken for specks."""
+PATCH_MM3, TOUCHING_SHARE = 15000.0, 0.15
+"""A patch of a bone is up to this large and has this share of its surface on other pieces: a rib touches vertebrae
+with less."""
 MARGIN_MM = 6.0
 """How far outside a bone its distance is known; farther away it grows no more."""
 _VERTEBRAE = {n: f"C{n}" for n in range(1, 8)}
@@ -109,6 +112,8 @@ def pieces_of(
 ) -> tuple[NDArray[np.int32], tuple[BonePiece, ...]]:
     """Divide a bone mask into bones: by vertebra where those are known, else by site and what hangs together.
 
+    Small pieces that lie against another bone are taken to be of it: networks name the sites of single patches wrongly.
+
     Args:
         sites: (z, y, x), 0 outside bone, else a bone site as in a cohort's ``bone`` truth.
         grid: of both.
@@ -118,30 +123,74 @@ def pieces_of(
     Returns:
         Label map int32 (z, y, x), and the pieces, which are at least 300 mm³ large.
     """
-    rest = np.asarray(sites) > 0
-    parts = np.zeros(rest.shape, dtype=np.int32)
+    given = np.asarray(sites) if named else (np.asarray(sites) > 0).astype(np.uint8) * np.uint8(len(SITES))
+    parts = np.zeros(given.shape, dtype=np.int32)
     pieces: list[BonePiece] = []
-
-    def add(mask: NDArray[np.bool_], *, name: str, site: str, label: int = 0) -> None:
-        volume = float(mask.sum() * grid.voxel_mm3)
-        if volume >= SMALLEST_MM3:
-            parts[mask] = len(pieces) + 1
-            pieces.append(BonePiece(name=name, site=site, label=label, number=len(pieces) + 1, volume_mm3=volume))
-
     if vertebrae is not None:
-        for label in sorted(set(np.unique(vertebrae).tolist()) & ({*_VERTEBRAE} | {SACRUM})):
-            name, site = ("sacrum", "sacrum") if label == SACRUM else (_VERTEBRAE[label], "vertebra")
-            add(np.asarray(vertebrae) == label, name=name, site=site, label=label)
-        rest &= np.asarray(vertebrae) == 0
-    for value in np.unique(np.asarray(sites)[rest]).tolist() if named else [None]:
-        site = SITES[int(value)] if value is not None and 0 < value < len(SITES) else "bone"
-        mask = rest if value is None else rest & (np.asarray(sites) == value)
-        labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        order = np.argsort(-sizes, kind="stable") + 1
-        for number, k in enumerate(order[sizes[order - 1] * grid.voxel_mm3 >= SMALLEST_MM3], start=1):
-            add(labels == k, name=f"{site} {number}", site=site)
-    return parts, tuple(pieces)
+        levels = np.asarray(vertebrae)
+        for label, window in enumerate(ndimage.find_objects(levels.astype(np.int32)), start=1):
+            if window is not None and (label in _VERTEBRAE or label == SACRUM):
+                name, site = ("sacrum", "sacrum") if label == SACRUM else (_VERTEBRAE[label], "vertebra")
+                _add(pieces, parts, (levels[window] == label), window, grid, names=(name, site, label))
+        given = np.where(levels == 0, given, 0)
+    for value, window in enumerate(ndimage.find_objects(given.astype(np.int32)), start=1):
+        if window is None:
+            continue
+        site = SITES[value] if value < len(SITES) else "bone"
+        labels, _ = ndimage.label(given[window] == value, structure=np.ones((3, 3, 3)))
+        order = np.argsort(-np.bincount(labels.ravel())[1:], kind="stable") + 1
+        boxes = ndimage.find_objects(labels)
+        for number, k in enumerate(order, start=1):
+            _add(
+                pieces,
+                parts[window],
+                labels[boxes[k - 1]] == k,
+                boxes[k - 1],
+                grid,
+                names=(f"{site} {number}", site, 0),
+            )
+    return parts, _joined(parts, pieces, grid)
+
+
+def _add(
+    pieces: list[BonePiece],
+    parts: NDArray[np.int32],
+    inside: NDArray[np.bool_],
+    window: tuple[slice, ...],
+    grid: Grid,
+    *,
+    names: tuple[str, str, int],
+) -> None:
+    """Enter a mask on a window as one more piece, unless it is a speck."""
+    volume = float(inside.sum() * grid.voxel_mm3)
+    if volume >= SMALLEST_MM3:
+        number = len(pieces) + 1
+        parts[window][inside] = number
+        pieces.append(BonePiece(name=names[0], site=names[1], label=names[2], number=number, volume_mm3=volume))
+
+
+def _joined(parts: NDArray[np.int32], pieces: list[BonePiece], grid: Grid) -> tuple[BonePiece, ...]:
+    """Give small pieces of no known level to the piece that they lie against most; ``parts`` is changed."""
+    kept = {piece.number: piece for piece in pieces}
+    boxes: list[Any] = ndimage.find_objects(parts)
+    for piece in sorted(pieces, key=lambda one: one.volume_mm3):
+        box = boxes[piece.number - 1]
+        if piece.label or piece.volume_mm3 > PATCH_MM3 or box is None:
+            continue
+        window = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in box)
+        inside = parts[window] == piece.number
+        shell = parts[window][ndimage.binary_dilation(inside, structure=np.ones((3, 3, 3))) & ~inside]
+        touching = np.bincount(shell, minlength=1)
+        touching[0] = 0
+        if touching.sum() < TOUCHING_SHARE * shell.size:
+            continue
+        other = int(np.argmax(touching))
+        parts[window][inside] = other
+        larger = kept[other]
+        kept[other] = replace(larger, volume_mm3=larger.volume_mm3 + kept.pop(piece.number).volume_mm3)
+        united = zip(box, boxes[other - 1], strict=True)
+        boxes[other - 1] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in united)
+    return tuple(kept.values())
 
 
 def bone_of(piece: BonePiece, parts: NDArray[np.int32], grid: Grid) -> Bone:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 BLOCK_MM, LEAST_PX, MOST_PX = 11.0, 6, 16
 SOFT_HU = (-60.0, 220.0)
 """Block means on CT: no fat, since skin folds and bowel walls lie in it, no bone; contrast agent allowed."""
-QUIET_SHARE = 0.25
-"""Blocks in order of their spread: the noise is that of the block at this place."""
+QUIET_SHARE, QUIET_FACTOR = 0.10, 1.4
+"""Blocks whose spread is up to 1.4 times that of the quietest tenth hold noise alone: of even tissue that is all but a
+few in a hundred, and blocks with edges or fat in muscle lie above."""
 NEAR_MM = 40.0
 LEAST_BLOCKS = 12
 LAGS_Z = 3
@@ -135,16 +136,16 @@ def _without_trend(blocks: Array) -> Array:
 def local_noise(blocks: Blocks, point_mm: Vector) -> LocalNoise:
     """The noise near a point given along the grid's own axes, mm from voxel (0, 0, 0).
 
-    Blocks count by their distance (Gaussian, 40 mm). The spread is the weighted first quarter's; correlations come from
-    the quieter half.
+    Blocks count by their distance (Gaussian, 40 mm); the quiet ones tell spread and correlations.
     """
     away = np.linalg.norm(blocks.centre_mm - point_mm, axis=1)
     nearest = float(np.sort(away)[min(LEAST_BLOCKS, len(away)) - 1])
     weight = np.exp(-0.5 * (away / max(NEAR_MM, nearest)) ** 2)
     order = np.argsort(blocks.sd, kind="stable")
     total = np.cumsum(weight[order]) / weight.sum()
-    sd = float(blocks.sd[order][np.searchsorted(total, QUIET_SHARE)])
-    quiet = order[: np.searchsorted(total, 2 * QUIET_SHARE) + 1]
+    limit = QUIET_FACTOR * float(blocks.sd[order][np.searchsorted(total, QUIET_SHARE)])
+    quiet = order[: max(1, int(np.searchsorted(blocks.sd[order], limit, side="right")))]
+    sd = float(np.sqrt(np.average(blocks.sd[quiet] ** 2, weights=weight[quiet] + 1e-12)))
     chosen = quiet[np.argsort(-weight[quiet], kind="stable")[:400]]
     return LocalNoise(sd=sd, in_plane=_in_plane(blocks.values[chosen]), along_z=_along_z(blocks, quiet))
 
