@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osteon.phantom.anatomy.devices import CEMENT
 from osteon.phantom.anatomy.shapes import VertebralBody
 from osteon.phantom.anatomy.soft import LUNG
 from osteon.phantom.canvas import FAR_MM, sample_textures
@@ -77,7 +78,31 @@ def paint(scene: Scene, canvas: Canvas, palette: Palette) -> tuple[Array, Truth]
     near = whole > 0
     share, hard = whole[near], compact[near]
     image[:, near] = image[:, near] * (1 - share) + hard * cortex[:, near] + (share - hard) * marrow[:, near]
+    _paint_implants(scene, canvas, palette, image=image, maps=maps, lesions=lesions, textures=textures)
     return image, _truth(scene, maps, lesions)
+
+
+def _paint_implants(
+    scene: Scene,
+    canvas: Canvas,
+    palette: Palette,
+    *,
+    image: Array,
+    maps: BoneMaps,
+    lesions: NDArray[np.uint16],
+    textures: Textures,
+) -> None:
+    """Implants over everything; metal is taken out of the bone's and the lesions' masks, cement stays bone."""
+    for organ in scene.implants:
+        window = canvas.window(organ.solid, organ.wobble_mm * 2 + 1)
+        if window is None:
+            continue
+        d = canvas.distance(organ.solid, window) + np.float32(organ.wobble_mm) * textures.middle[window]
+        part = image[:, *window]
+        part += canvas.share(d) * (palette.organ(organ, textures[window]) - part)
+        if organ.name != CEMENT:
+            np.copyto(maps.outer[window], FAR_MM, where=d < 0)
+        lesions[window] *= (d >= 0).astype(np.uint16)
 
 
 def _truth(scene: Scene, maps: BoneMaps, lesions: NDArray[np.uint16]) -> Truth:

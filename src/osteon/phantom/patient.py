@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osteon.phantom.anatomy.calcifications import calcifications
+from osteon.phantom.anatomy.devices import implants, on_the_skin
 from osteon.phantom.anatomy.fields import SmoothField
 from osteon.phantom.anatomy.outline import Outline, build_outline
 from osteon.phantom.anatomy.person import Person, draw_person
@@ -42,6 +44,7 @@ class CtPatient:
         mimics: rendered like lesions, in no mask.
         fields: random fields of ``FIELD_STEPS_MM``.
         texture_seed: seed of the scanner's noise.
+        implants: posed; painted over the bones.
     """
 
     person: Person
@@ -53,6 +56,7 @@ class CtPatient:
     mimics: tuple[Spot, ...]
     fields: tuple[SmoothField, ...]
     texture_seed: int
+    implants: tuple[Organ, ...] = ()
 
 
 def draw_patient(
@@ -79,7 +83,12 @@ def draw_patient(
     pose = rotation(0.0, person.roll_deg, person.yaw_deg)
     shift = np.zeros(3)
     bones = tuple(bone.moved(pose, shift) for bone in build_skeleton(spine, person, rng=rng))
-    organs = tuple(replace(o, solid=o.solid.moved(pose, shift)) for o in soft_tissue(spine, person, rng=rng))
+    soft = soft_tissue(spine, person, rng=rng)
+    soft = (*soft, *calcifications(spine, person, soft, rng=rng))
+    outline = build_outline(spine, person)
+    organs = tuple(replace(o, solid=o.solid.moved(pose, shift)) for o in soft)
+    organs = (*organs, *on_the_skin(outline, person, rng=rng))
+    metal = implants(bones, person, rng=rng)
     seen = tuple(bone for bone in bones if _inside(bone, range_mm) and (sites is None or bone.site in sites))
     if diagnosis is None:
         lesions = tuple(draw_lesions(seen, person, rng=rng, mean_count=mean_lesions))
@@ -94,7 +103,8 @@ def draw_patient(
         spine=spine,
         bones=bones,
         organs=organs,
-        outline=build_outline(spine, person),
+        outline=outline,
+        implants=metal,
         lesions=lesions,
         mimics=mimics,
         fields=fields,

@@ -34,6 +34,7 @@ class Scene:
         fields: random fields of ``patient.FIELD_STEPS_MM``.
         axes: 3 x 3; its columns are the patient's LPS unit vectors along the scene's x, y and z, to the nearest of the
             six directions: what the outline is turned by.
+        implants: painted over the bones, see ``anatomy.devices``.
     """
 
     person: Person
@@ -43,6 +44,7 @@ class Scene:
     spots: tuple[tuple[int, Spot], ...]
     fields: tuple[SmoothField, ...]
     axes: Vector = field(default_factory=lambda: np.eye(3))
+    implants: tuple[Organ, ...] = ()
 
     def with_parts(self) -> Iterator[tuple[int, Spot]]:
         """Every spot, followed by its parts under the same number."""
@@ -68,6 +70,7 @@ def scene_of(patient: CtPatient) -> Scene:
         outline=patient.outline,
         spots=spots,
         fields=patient.fields,
+        implants=patient.implants,
     )
 
 
@@ -88,6 +91,7 @@ def turned(scene: Scene, axes: Vector) -> Scene:
         scene,
         bones=tuple(bone.moved(back, still) for bone in scene.bones),
         organs=tuple(replace(organ, solid=organ.solid.moved(back, still)) for organ in scene.organs),
+        implants=tuple(replace(organ, solid=organ.solid.moved(back, still)) for organ in scene.implants),
         outline=replace(scene.outline, slant=scene.outline.slant - float(up[0])),
         spots=tuple((n, spot.moved(back, still)) for n, spot in scene.spots),
         fields=tuple(one.turned(nearest) for one in scene.fields),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def test_grids_types_and_ranges(scan: CtScan) -> None:
     grid = scan.volume.grid
-    assert grid.shape == (24, 384, 384)
-    assert grid.spacing_mm == (1.05, 1.05, 2.5)
+    assert grid.shape == (int(60 / scan.scanner.spacing_mm), 384, 384)
+    assert grid.spacing_mm == (scan.scanner.pixel_mm, scan.scanner.pixel_mm, scan.scanner.spacing_mm)
     assert grid.origin_mm[2] == 0.0
     for array, kind in ((scan.sites, np.uint8), (scan.lesions, np.uint16), (scan.vertebrae, np.uint8)):
         assert array.shape == grid.shape
@@ -160,7 +160,7 @@ def test_a_table_lies_under_the_patient(patient: CtPatient) -> None:
 
 def test_profile_and_range_make_the_grid() -> None:
     scan = draw_ct_scan(np.random.default_rng(3), profile="small", range_mm=(500.0, 520.0), mean_lesions=0.0)
-    assert scan.volume.grid.shape == (8, 384, 384)
+    assert scan.volume.grid.shape == (int(20 / scan.scanner.spacing_mm), 384, 384)
     assert scan.volume.grid.origin_mm[2] == 500.0
     assert scan.truth == scan.unseen == ()
     assert scan.lesions.max() == 0

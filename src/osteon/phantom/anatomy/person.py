@@ -30,6 +30,7 @@ class Person:
         yaw_deg, roll_deg: how the patient lies: turned about the long axis, leaning sideways.
         grain: SD of trabecular density at the scale of trabeculae, relative to its mean.
         grain_mm: where in the lattice of the grain the patient lies.
+        phase: time after the contrast agent, a key of ``soft.PHASES``.
         fatty_patches: how much less trabecular bone there is in patches of fatty marrow, 0 to 1.
     """
 
@@ -49,6 +50,7 @@ class Person:
     grain: float = 0.35
     grain_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     fatty_patches: float = 0.3
+    phase: str = "portal"
 
 
 def expected_trabecular_hu(age_years: float, sex: str) -> float:
@@ -82,6 +84,7 @@ def draw_person(rng: np.random.Generator, *, age_years: float | None = None, sex
     sex = drawn if sex is None else sex
     old = np.clip((age - 40) / 50, 0, 1)
     hu = float(max(15.0, rng.normal(expected_trabecular_hu(age, sex), 38)))
+    phase = str(rng.choice(["arterial", "portal", "late"], p=[0.25, 0.6, 0.15]))
     return Person(
         age_years=round(age, 1),
         sex=sex,
@@ -96,10 +99,11 @@ def draw_person(rng: np.random.Generator, *, age_years: float | None = None, sex
         degeneration=float(np.clip(rng.beta(1.5 + 3 * old, 3.0 - 1.5 * old), 0, 1)),
         muscle_fat=float(np.clip(rng.beta(1.2 + 2 * old, 4), 0, 1)),
         arms_up=bool(rng.random() < 0.75),
-        contrast_hu=float(rng.uniform(70, 220)) if rng.random() < 0.2 else 0.0,
+        contrast_hu=float(rng.uniform(70, 330 if phase == "arterial" else 190)) if rng.random() < 0.3 else 0.0,
+        phase=phase,
         yaw_deg=float(rng.normal(0, 2.5)),
         roll_deg=float(rng.normal(0, 2.0)),
         grain=float(np.clip(rng.lognormal(np.log(np.interp(hu, [80, 250], [0.32, 0.12])), 0.35), 0.05, 0.7)),
-        grain_mm=tuple(float(shift) for shift in rng.uniform(0, 100, 3)),
+        grain_mm=(float(rng.uniform(0, 64)), float(rng.uniform(0, 64)), float(rng.uniform(0, 64))),
         fatty_patches=float(np.clip(rng.normal(0.3 + 0.3 * old, 0.2), 0, 0.9)),
     )

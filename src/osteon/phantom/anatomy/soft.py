@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from osteon.phantom.anatomy.person import Person
     from osteon.phantom.anatomy.spine import Spine
 
+PHASES = {"arterial": (0.15, 0.6, 0.0), "portal": (0.8, 1.0, 0.1), "late": (0.8, 0.9, 3.0)}
+"""Enhancement of veins, kidneys and urine against the aorta's, by the time after the contrast agent: guesses."""
 AIR, GAS, LUNG, FAT, BLOOD = -1000.0, -990.0, -860.0, -100.0, 45.0
 Point = tuple[float, float, float]
 
@@ -67,7 +69,7 @@ def vessels(spine: Spine, person: Person, *, rng: np.random.Generator) -> list[O
     """Aorta, cava, iliac vessels and, with age, calcified aortic walls."""
     s, c = person.scale, spine.centres_mm
     blood = BLOOD + person.contrast_hu + rng.normal(0, 4)
-    venous = BLOOD + 0.6 * person.contrast_hu
+    venous = BLOOD + PHASES[person.phase][0] * person.contrast_hu
     shift = float(rng.normal(12, 4))
     names = ("L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9", "T8", "T7", "T6", "T5", "T4")
     aorta = np.array([c[n] + np.array([shift + (i > 5) * 6, -32.0, 0]) * s for i, n in enumerate(names)])
@@ -98,6 +100,7 @@ def _plaques(aorta: Vector, radius: float, *, person: Person, rng: np.random.Gen
 def abdomen(spine: Spine, person: Person, *, rng: np.random.Generator) -> list[Organ]:
     """Liver, spleen, stomach, bladder, kidneys and bowel."""
     s, c, k = person.scale, spine.centres_mm, person.contrast_hu
+    _, renal, urine = PHASES[person.phase]
 
     def organ(name: str, *, at: Vector, radii: Point, hu: float, texture_hu: float = 4.0) -> Organ:
         return Organ(name=name, solid=Ellipsoid(at, np.array(radii) * s), hu=hu, texture_hu=texture_hu)
@@ -110,13 +113,13 @@ def abdomen(spine: Spine, person: Person, *, rng: np.random.Generator) -> list[O
         organ("spleen", at=place("T12", 100, 10, 0), radii=(28, 40, 52), hu=48 + 0.55 * k),
         organ("stomach", at=place("T12", 52, -62, 0), radii=(42, 36, 48), hu=float(rng.uniform(5, 40))),
         organ("gas", at=place("T12", 52, -84, 8), radii=(26, 12, 26), hu=GAS),
-        organ("bladder", at=np.array([0, -48, -112]) * s, radii=(38, 32, 32), hu=6),
+        organ("bladder", at=np.array([0, -48, -112]) * s, radii=(38, 32, 32), hu=6 + 0.8 * urine * k),
     ]
     for side in (-1, 1):
         kidney = c["L2"] + mirrored(np.array([62, 22, 14 - 6 * side]) * s, side)
         hilum = kidney + np.array([-side * 9, -3, 0])
-        organs.append(organ("kidney", at=kidney, radii=(27, 29, 55), hu=32 + 0.95 * k))
-        organs.append(organ("pelvis of kidney", at=hilum, radii=(12, 12, 30), hu=20 + 0.3 * k))
+        organs.append(organ("kidney", at=kidney, radii=(27, 29, 55), hu=32 + renal * k))
+        organs.append(organ("pelvis of kidney", at=hilum, radii=(12, 12, 30), hu=20 + (0.3 + urine) * k))
     return organs + _bowel(spine, person, rng=rng)
 
 
@@ -124,7 +127,7 @@ def _bowel(spine: Spine, person: Person, *, rng: np.random.Generator) -> list[Or
     """Loops filled with gas, faeces, fluid or, in a quarter of patients, oral contrast agent."""
     s, c = person.scale, spine.centres_mm
     organs = []
-    oral = rng.random() < 0.25
+    oral, dense = rng.random() < 0.25, float(rng.uniform(150, 900))
     for _ in range(int(rng.integers(70, 120))):
         spot = np.array([rng.uniform(-112, 112), rng.uniform(-95, -28), rng.uniform(-70, 0)]) * s
         spot[2] += rng.uniform(0, 1) * float(c["L1"][2] + 40)
@@ -132,7 +135,7 @@ def _bowel(spine: Spine, person: Person, *, rng: np.random.Generator) -> list[Or
         radii = rng.uniform(9, 22, 3) * s
         wall = float(rng.uniform(20, 60) + 0.2 * person.contrast_hu)
         organs.append(Organ(name="bowel", solid=Ellipsoid(spot, radii), hu=wall))
-        fill = rng.choice([GAS, -250.0, 15.0, 300.0 if oral else 20.0], p=[0.3, 0.15, 0.35, 0.2])
+        fill = rng.choice([GAS, -250.0, 15.0, dense if oral else 20.0], p=[0.3, 0.15, 0.35, 0.2])
         texture = 120.0 if fill == -250.0 else 5.0
         organs.append(Organ(name="gas", solid=Ellipsoid(spot, radii * 0.7), hu=float(fill), texture_hu=texture))
     return organs

@@ -31,6 +31,10 @@ class Scanner:
         thickness_mm, spacing_mm: slice thickness, distance between slices.
         pixel_mm, matrix: width of a pixel; rows and columns.
         manufacturer, kvp, exposure_mas: DICOM Manufacturer, KVP and Exposure.
+        modulation: how far the tube current follows the patient's width along z: 0 not at all, 1 so that the mean
+            noise stays.
+        table: "curved", "deep" or "flat".
+        round_field: whether corners outside the inscribed circle are padding.
     """
 
     kernel: str
@@ -45,6 +49,9 @@ class Scanner:
     manufacturer: str = "SIEMENS"
     kvp: float = 120.0
     exposure_mas: float = 50.0
+    modulation: float = 0.44
+    table: str = "curved"
+    round_field: bool = False
 
 
 SHARP = Scanner(
@@ -59,36 +66,60 @@ SHARP = Scanner(
     matrix=512,
 )
 SMOOTH = replace(SHARP, kernel="Br44", mtf50=0.42, noise_peak=0.33, noise_hu=19.0, edge_gain=0.0)
+KERNELS = (  # maker, share; sharp and smooth: name, MTF50, noise peak, overshoot
+    ("SIEMENS", 0.5, ("Br64", 0.75, 0.60, 0.35), ("Br44", 0.42, 0.33, 0.0)),
+    ("GE MEDICAL SYSTEMS", 0.2, ("BONE", 0.82, 0.68, 0.45), ("STANDARD", 0.40, 0.29, 0.0)),
+    ("Philips", 0.2, ("YC", 0.72, 0.58, 0.30), ("B", 0.38, 0.27, 0.0)),
+    ("TOSHIBA", 0.1, ("FC30", 0.78, 0.64, 0.25), ("FC08", 0.37, 0.26, 0.0)),
+)
+"""Orders of magnitude: vendors publish no tables of these."""
 _BOX_SD_PIXELS = 0.29
 _WATER_PER_MM = 0.0055
-"""Growth of the noise with the path: half of a water-like attenuation, less since the tube current follows the size."""
+"""Growth of the noise with the path within a slice: half of a water-like attenuation, less what filters take."""
+_MU_HALF_PER_MM = 0.0098
+"""Growth with the mean path of a slice at a constant tube current."""
 
 
 def draw_scanner(rng: np.random.Generator, *, profile: str) -> Scanner:
-    """Draw a protocol, sharp in 65 of 100, at half to 2.5 times the usual dose.
+    """Draw a protocol of one of four makers, sharp in 65 of 100, at half to 2.5 times the usual dose.
 
     Args:
         rng: randomness.
         profile: "full" for the study's 512 x 512 and 2 mm slices every 1 mm (doi 10.1007/s00256-022-04160-z); "small"
-            for 384 x 384 and 2.5 mm slices.
+            for 384 x 384 with slices of 1.5 to 3 mm, some on a small field of view round the spine.
     """
-    base = SHARP if rng.random() < 0.65 else SMOOTH
+    full = profile == "full"
+    maker, _, *kernels = KERNELS[int(rng.choice(len(KERNELS), p=[one[1] for one in KERNELS]))]
+    sharp = rng.random() < 0.65
+    kernel, mtf50, peak, gain = kernels[0 if sharp else 1]
     jitter = rng.normal(1, 0.1, 3)
     dose = float(np.clip(rng.lognormal(np.log(1.0), 0.35), 0.45, 2.5))
-    full = profile == "full"
-    thickness = 2.0 if full else 2.5
+    spacing = 1.0 if full else float(rng.choice([1.5, 2.0, 2.5, 3.0], p=[0.15, 0.2, 0.4, 0.25]))
+    thickness = 2.0 if full else spacing * float(rng.choice([1.0, 1.0, 1.0, 1.5]))
+    iterative = not sharp and rng.random() < 0.4  # its noise is less and coarser
+    close_up = not full and rng.random() < 0.15
+    noise = (SHARP if sharp else SMOOTH).noise_hu * jitter[2] / np.sqrt(dose * thickness / 2)
     return Scanner(
-        kernel=base.kernel,
-        mtf50=float(base.mtf50 * jitter[0]),
-        noise_peak=float(base.noise_peak * jitter[1]),
-        noise_hu=float(base.noise_hu * jitter[2] / np.sqrt(dose * thickness / 2)),
-        edge_gain=float(base.edge_gain * rng.uniform(0.6, 1.4)),
+        kernel=kernel,
+        mtf50=float(mtf50 * jitter[0]),
+        noise_peak=float(peak * jitter[1] * (0.8 if iterative else 1.0)),
+        noise_hu=float(noise * (0.55 if iterative else 1.0)),
+        edge_gain=float(gain * rng.uniform(0.6, 1.4)),
         thickness_mm=thickness,
-        spacing_mm=1.0 if full else 2.5,
-        pixel_mm=float(rng.uniform(0.9, 0.98)) if full else 1.05,
+        spacing_mm=spacing,
+        pixel_mm=_pixel_mm(rng, full=full, close_up=close_up),
         matrix=512 if full else 384,
+        manufacturer=maker,
         exposure_mas=round(50 * dose, 1),
+        modulation=float(rng.uniform(0.3, 1.0)),
+        table=str(rng.choice(["curved", "deep", "flat"])),
+        round_field=bool(rng.random() < 0.3),
     )
+
+
+def _pixel_mm(rng: np.random.Generator, *, full: bool, close_up: bool) -> float:
+    low, high = (0.9, 0.98) if full else (0.5, 0.7) if close_up else (0.95, 1.2)
+    return round(float(rng.uniform(low, high)), 4)
 
 
 def blur(slices: Array, scanner: Scanner) -> Array:
@@ -163,7 +194,11 @@ def _noise_map(image: Array, scanner: Scanner) -> Array:
     mm_y = water.sum(axis=0) * scanner.pixel_mm
     path = 0.5 * (mm_x[:, None] + mm_y[None, :])
     path = cv2.GaussianBlur(path.astype(np.float32), (0, 0), 25 / scanner.pixel_mm)
-    level = np.exp(_WATER_PER_MM * (np.minimum(path, 420.0) - 260.0))
+    path = np.minimum(path, 420.0)
+    body = path[path > 60.0]
+    mean = float(body.mean()) if body.size else 260.0
+    follows = (_MU_HALF_PER_MM * (1 - scanner.modulation) - _WATER_PER_MM) * (mean - 260.0)
+    level = np.exp(_WATER_PER_MM * (path - 260.0) + np.float32(follows))
     return np.asarray(scanner.noise_hu * np.clip(level, 0.35, 3.2), dtype=np.float32)
 
 
@@ -179,8 +214,10 @@ def _streaks(image: Array, scanner: Scanner, *, rng: np.random.Generator) -> Arr
     return np.asarray(along * excess[:, None] * np.float32(0.6 * scanner.noise_hu), dtype=np.float32)
 
 
-def add_table(slices: Array, *, origin_y_mm: float, pixel_mm: float, back_mm: float, origin_x_mm: float) -> Array:
-    """Put a curved carbon shell over foam under the patient; changes ``slices`` in place where they hold air.
+def add_table(
+    slices: Array, *, origin_y_mm: float, pixel_mm: float, back_mm: float, origin_x_mm: float, table: str = "curved"
+) -> Array:
+    """Put a carbon shell over foam under the patient; changes ``slices`` in place where they hold air.
 
     Args:
         slices: (n, y, x) HU.
@@ -188,16 +225,31 @@ def add_table(slices: Array, *, origin_y_mm: float, pixel_mm: float, back_mm: fl
         pixel_mm: width of a pixel.
         back_mm: LPS y of the table's surface in the middle.
         origin_x_mm: LPS x of the first column.
+        table: "curved" and foam-filled, "deep" (two thin shells with air between and rails at the sides) or "flat".
     """
     _, rows, columns = slices.shape
     y = (origin_y_mm + pixel_mm * np.arange(rows, dtype=np.float32))[:, None]
     x = (origin_x_mm + pixel_mm * np.arange(columns, dtype=np.float32))[None, :]
-    surface = back_mm - 0.0006 * x**2
-    depth = y - surface
-    inside = (np.abs(x) < 215) & (depth > 0) & (depth < 42)
-    shell = inside & ((depth < 2.2) | (depth > 39.5))
+    bow, high, wide, foam = {
+        "curved": (0.0006, 42.0, 215.0, -925.0),
+        "deep": (0.0011, 75.0, 200.0, -990.0),
+        "flat": (0.0, 30.0, 240.0, -900.0),
+    }[table]
+    depth = y - (back_mm - np.float32(bow) * x**2)
+    floor = np.float32(high) * (np.sqrt(np.clip(1 - (x / wide) ** 2, 0, 1)) if table == "deep" else 1.0)
+    inside = (np.abs(x) < wide) & (depth > 0) & (depth < floor)
+    shell = inside & ((depth < 2.2) | (depth > floor - 2.5))
+    rail = (np.abs(np.abs(x) - wide) < 7) & (np.abs(depth) < 5) & (table == "deep")
     for image in slices:
         empty = image < -700
-        image[inside & empty] = -925
+        image[inside & empty] = foam
         image[shell & empty] = -60
+        image[rail & empty] = 120
     return slices
+
+
+def pad_corners(image: Array) -> None:
+    """Set what lies outside the circle inside a square slice (y, x) to padding, in place."""
+    half = image.shape[0] / 2
+    y, x = (np.arange(image.shape[0], dtype=np.float32) + 0.5 - half for _ in range(2))
+    image[y[:, None] ** 2 + x[None, :] ** 2 > half**2] = -1024

@@ -179,12 +179,14 @@ def _places(
     bones: tuple[Bone, ...], index: NDArray[np.int16], points: tuple[Array, Array, Array], *, end_plates: float
 ) -> Array:
     """How much denser than its middle a vertebra is at points (n,): arch and processes, and under the end-plates."""
-    rows = [(0.0,) * 9]
+    rows: list[tuple[float, ...]] = [(0.0,) * 9]
     for bone in bones:
         body = bone.solids[0]
-        spinal = isinstance(body, VertebralBody) and bone.site == "vertebra"
-        depth, height = (body.depth_mm, (body.front_mm + body.back_mm) / 2) if spinal else (0.0, 0.0)
-        rows.append((*bone.centre, *bone.frame[:, 1], depth / 2, height / 2, 1.0 if spinal else 0.0))
+        if isinstance(body, VertebralBody) and bone.site == "vertebra":
+            height = (body.front_mm + body.back_mm) / 2
+            rows.append((*bone.centre, *bone.frame[:, 1], body.depth_mm / 2, height / 2, 1.0))
+        else:
+            rows.append((0.0,) * 9)
     up = np.array([(0.0,) * 3, *(bone.frame[:, 2] for bone in bones)], dtype=np.float32)
     table = np.array(rows, dtype=np.float32)
     offset = [p - table[index, k] for k, p in enumerate(points)]

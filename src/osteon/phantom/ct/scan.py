@@ -9,7 +9,8 @@ import numpy as np
 
 from osteon.geometry import Grid
 from osteon.phantom.annotator import keep_seen
-from osteon.phantom.ct.acquisition import Scanner, add_noise, add_table, blur, draw_scanner
+from osteon.phantom.ct.acquisition import Scanner, add_noise, add_table, blur, draw_scanner, pad_corners
+from osteon.phantom.ct.metal import has_metal, metal_streaks
 from osteon.phantom.ct.render import render
 from osteon.phantom.patient import CtPatient, draw_patient
 from osteon.records import Volume
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from osteon.phantom.ct.render import Slab
     from osteon.phantom.lesions.spot import Spot
 
+_SMALL_FIELD_MM = 150.0
 WHOLE_MM = (-300.0, 600.0)
 """Mid-femur to skull base, z relative to the upper end-plate of S1."""
-SMALL_LENGTH_MM = 390.0
+SMALL_SLICES, SMALL_LONGEST_MM = 156, 390.0
+"""Of the small profile: as many slices, unless that is longer."""
 SUPERSAMPLE = 2
 """Sub-slices rendered for every slice: one at its centre, one half-way to the next, which both share."""
 
@@ -87,19 +90,20 @@ def draw_ct_scan(
 
     Args:
         rng: everything random comes from it, in a fixed order.
-        profile: "small" (384 x 384 at 1.05 mm, 2.5 mm slices, a random 390 mm of the body) or "full" (512 x 512, 2 mm
-            slices every 1 mm, mid-femur to skull base).
+        profile: "small" (384 x 384, a random 156 slices every 1.5 to 3 mm) or "full" (512 x 512, 2 mm slices every
+            1 mm, mid-femur to skull base).
         range_mm: part of the body to scan instead, z relative to S1.
         mean_lesions: scale of the lesion count over a whole body (``lesions.lytic.draw_lesions``); the part that is
             scanned has its share.
     """
     scanner = draw_scanner(rng, profile=profile)
     if range_mm is None:
-        low = rng.uniform(WHOLE_MM[0], WHOLE_MM[1] - SMALL_LENGTH_MM) if profile == "small" else WHOLE_MM[0]
-        range_mm = (float(low), float(low + SMALL_LENGTH_MM)) if profile == "small" else WHOLE_MM
+        length = min(SMALL_SLICES * scanner.spacing_mm, SMALL_LONGEST_MM)
+        low = rng.uniform(WHOLE_MM[0], WHOLE_MM[1] - length) if profile == "small" else WHOLE_MM[0]
+        range_mm = (float(low), float(low + length)) if profile == "small" else WHOLE_MM
     share = min(1.0, (range_mm[1] - range_mm[0]) / (WHOLE_MM[1] - WHOLE_MM[0]) + 0.15)
     patient = draw_patient(rng, mean_lesions=mean_lesions * share, range_mm=range_mm)
-    grid = _grid(scanner, range_mm, rng=rng)
+    grid = _grid(patient, scanner, range_mm, rng=rng)
     table_mm = float(rng.uniform(95, 135)) if rng.random() < 0.9 else None
     hu, sites, lesions, vertebrae = scan_patient(patient, grid, scanner=scanner, table_mm=table_mm)
     drawn = _truth(patient.lesions, lesions, voxel_mm3=grid.voxel_mm3)
@@ -117,10 +121,16 @@ def draw_ct_scan(
     )
 
 
-def _grid(scanner: Scanner, range_mm: tuple[float, float], *, rng: np.random.Generator) -> Grid:
-    """The scan's grid, the patient a little off its middle."""
+def _grid(patient: CtPatient, scanner: Scanner, range_mm: tuple[float, float], *, rng: np.random.Generator) -> Grid:
+    """The scan's grid: the patient a little off its middle, one in six far off; a small field is round the spine."""
     half = scanner.matrix * scanner.pixel_mm / 2
-    centre_x, centre_y = float(rng.normal(0, 6)), float(rng.normal(0, 8)) - 25.0
+    spread = 28.0 if rng.random() < 1 / 6 else 7.0
+    centre_x, centre_y = float(rng.normal(0, spread)), float(rng.normal(-25, spread))
+    if half < _SMALL_FIELD_MM:
+        centres = np.array(list(patient.spine.centres_mm.values()))
+        seen = centres[(centres[:, 2] > range_mm[0]) & (centres[:, 2] < range_mm[1])]
+        middle = seen.mean(axis=0) if len(seen) else np.zeros(3)
+        centre_x, centre_y = float(middle[0] + rng.normal(0, 8)), float(middle[1] + rng.normal(10, 10))
     count = max(3, int((range_mm[1] - range_mm[0]) / scanner.spacing_mm))
     return Grid(
         shape=(count, scanner.matrix, scanner.matrix),
@@ -132,7 +142,7 @@ def _grid(scanner: Scanner, range_mm: tuple[float, float], *, rng: np.random.Gen
 def scan_patient(
     patient: CtPatient, grid: Grid, *, scanner: Scanner, table_mm: float | None
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8]]:
-    """Scan a patient slice by slice: sub-slices averaged over the slice thickness, table, blur, noise.
+    """Scan a patient slice by slice: sub-slices averaged over the slice thickness, table, metal streaks, blur, noise.
 
     Args:
         patient: from ``patient.draw_patient``.
@@ -153,8 +163,13 @@ def scan_patient(
     for k, (thick, middle) in enumerate(_thick_slices(patient, grid, thickness_mm=scanner.thickness_mm)):
         image = thick[None]
         if table_mm is not None:
-            add_table(image, origin_y_mm=origin[1], pixel_mm=scanner.pixel_mm, back_mm=table_mm, origin_x_mm=origin[0])
+            place = {"origin_y_mm": origin[1], "origin_x_mm": origin[0], "pixel_mm": scanner.pixel_mm}
+            add_table(image, back_mm=table_mm, table=scanner.table, **place)
+        if has_metal(thick):
+            image += metal_streaks(thick, pixel_mm=scanner.pixel_mm, rng=rng)
         noisy = add_noise(blur(image, scanner), scanner, rng=rng)[0]
+        if scanner.round_field:
+            pad_corners(noisy)
         hu[k] = np.clip(np.rint(noisy), -1024, 3071)
         sites[k], lesions[k], vertebrae[k] = middle
     return hu, sites, lesions, vertebrae

@@ -1,9 +1,9 @@
 """Trabecular bone as CT shows it: grain at the scale of trabeculae, streaky density, struts that stand upright.
 
 Trabeculae are 0.7 to 1.2 mm apart (Hildebrand 1999, doi 10.1359/jbmr.1999.14.7.1167), below what a clinical scanner
-resolves, but sharp kernels show their clumps. The grain is one random lattice, repeated every ``PERIOD_MM``; each patient
-starts at another place of it. Osteoporosis loses horizontal trabeculae first, so that the grain becomes coarser relative
-to the mean and stands upright. How strong it is, is a guess made beside two real scans.
+resolves, but sharp kernels show their clumps. The grain is one random lattice, repeated every ``PERIOD_MM``; each
+patient starts at another place of it. Osteoporosis loses horizontal trabeculae first: the grain becomes coarser
+relative to the mean and stands upright. How strong it is, is a guess made beside two real scans.
 """
 
 from __future__ import annotations
