@@ -29,7 +29,8 @@ def register(app: typer.Typer) -> None:
         system: str = typer.Argument(..., help=f"Which system to train: {', '.join(SYSTEMS)}."),
         cohort: Path = typer.Argument(..., help="Cohort folder, with cohort.json."),
         out: Path = typer.Option(..., "--out", help="Folder for the bundle; must not exist."),
-        config: Path | None = typer.Option(None, "--config", help="TOML file; unnamed keys keep their defaults."),
+        recipe: str = typer.Option("", "--recipe", help="Settings that ship with osteon: published."),
+        config: Path | None = typer.Option(None, "--config", help="TOML file over the recipe or the defaults."),
         settings: list[str] = typer.Option(
             [], "--set", help="key=value, e.g. detector.epochs=100; wins over --config."
         ),
@@ -37,10 +38,13 @@ def register(app: typer.Typer) -> None:
         resume: bool = typer.Option(False, "--resume", help="Go on with OUT.run."),
     ) -> None:
         from osteon.cohort.manifest import read_cohort
+        from osteon.systems.recipes import load_recipe, merged
 
         chosen = get_system(system)
         check_out(out)
         values = read_settings(config, settings)
+        if recipe:
+            values = merged(load_recipe(system, recipe).get("train", {}), values)
         with step_bar("training") as on_step, progress_bar("cases") as on_case:
             bundle = chosen.train(
                 read_cohort(cohort),
