@@ -14,7 +14,7 @@ from osteon import __version__
 from osteon.errors import OsteonError, UsageError
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
-VERBS = ("demo", "info", "phantom", "cohort", "train", "read", "evaluate", "reproduce", "weights", "stats")
+VERBS = ("demo", "info", "phantom", "implant", "cohort", "train", "read", "evaluate", "reproduce", "weights", "stats")
 """Modules of ``osteon.cli`` in the order of the help page; each has ``register(app)``."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
 from osteon.errors import GeometryError, InputError, UsageError
 from osteon.imaging.canonical import canonical
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.phantom.anatomy.bones import Bone
+    from osteon.phantom.canvas import Window
     from osteon.phantom.lesions.spot import Spot
     from osteon.phantom.mr.sequence import Sequence
 
@@ -32,6 +34,8 @@ LEAST_SLICES, LEAST_PX = 3, 32
 CONTRAST_HU, CONTRAST_SHARE = 60.0, 0.2
 """A lesion that differs by less from the marrow in its place (MR: from its signal) is drawn again."""
 LEAST_VOXELS = 4
+LEAST_CORTEX_HU = 260.0
+"""A tenth of every bone is denser than this, and no enhanced organ is; a guess."""
 APART_MM = 2.0
 MOST_LESIONS = 200
 
@@ -111,10 +115,12 @@ def implant(
     if (volume.modality == "MR") != (options.sequence is not None):
         raise UsageError(f"{volume.modality} scan: an MR scan needs a sequence, a CT scan has none")
     parts, pieces = pieces_of(bone, volume.grid, vertebrae=vertebrae, named=named)
-    if not pieces:
-        raise InputError("bone mask: no bone of 300 mm3 or more; give a mask of the scan's bones with --bone")
     array = volume.array.astype(np.float32)
     ct, spacing = volume.modality == "CT", volume.grid.spacing_mm
+    boxes = ndimage.find_objects(parts)
+    pieces = tuple(one for one in pieces if not ct or _is_bone(array, parts, one, box=boxes[one.number - 1]))
+    if not pieces:
+        raise InputError("bone mask: no bone of 300 mm3 or more; give a mask of the scan's bones with --bone")
     sharpness = measure_sharpness(volume.array, volume.grid, ct=ct)
     facts = ScanFacts(
         grid=volume.grid,
@@ -146,6 +152,12 @@ def _check(volume: Volume, bone: NDArray[Any], vertebrae: NDArray[Any] | None) -
             )
 
 
+def _is_bone(array: NDArray[np.float32], parts: NDArray[np.int32], piece: BonePiece, *, box: Window) -> bool:
+    """Whether a piece has a cortex: networks take an enhanced kidney for bone now and then."""
+    values = array[box][parts[box] == piece.number]
+    return bool(np.percentile(values, 90) >= LEAST_CORTEX_HU)
+
+
 class _Work:
     """The scan while lesions are put into it, one after the other."""
 
@@ -162,6 +174,7 @@ class _Work:
         self.spots: list[Spot] = []
         self.noise_sd: dict[int, float] = {}
         self.bones: dict[int, Bone] = {}
+        self.boxes = ndimage.find_objects(parts)
         self.marrow = float(np.median(array[parts > 0]))
 
     def fill(self, pieces: tuple[BonePiece, ...], options: ImplantOptions) -> None:
@@ -172,7 +185,7 @@ class _Work:
                 return
             piece = draw_piece(pieces, options.kind, rng)
             if piece.number not in self.bones:
-                self.bones[piece.number] = bone_of(piece, self.parts, self.scan.grid)
+                self.bones[piece.number] = bone_of(piece, self.parts, self.scan.grid, box=self.boxes[piece.number - 1])
             spot = draw_spot(options.kind, self.bones[piece.number], rng)
             if spot is not None and not any(_near(spot, other) for other in self.spots):
                 self.try_one(spot, piece, rng)

@@ -70,15 +70,14 @@ class MaskSolid:
         return replace(self, turn=rotation @ self.turn, shift_mm=rotation @ self.shift_mm + shift_mm)
 
 
-def solid_of_mask(mask: NDArray[np.bool_], grid: Grid) -> MaskSolid:
-    """The solid of a mask (z, y, x) with some voxel set; only the box round it is kept."""
+def solid_of_mask(labels: NDArray[Any], grid: Grid, *, number: int, box: tuple[slice, ...]) -> MaskSolid:
+    """The solid of one number in a label map (z, y, x); only the box round it, which must be given, is looked at."""
     margin = np.ceil(MARGIN_MM / np.asarray(grid.spacing_mm[::-1])).astype(int)
-    found = ndimage.find_objects(mask.astype(np.uint8))[0]
     window = tuple(
         slice(max(part.start - m, 0), min(part.stop + m, n))
-        for part, m, n in zip(found, margin, mask.shape, strict=True)
+        for part, m, n in zip(box, margin, labels.shape, strict=True)
     )
-    inside, sampling = mask[window], grid.spacing_mm[::-1]
+    inside, sampling = labels[window] == number, grid.spacing_mm[::-1]
     half = np.float32(min(sampling) / 2)  # a voxel's centre lies half a voxel from the surface, or more
     outer = ndimage.distance_transform_edt(~inside, sampling=sampling)
     inner = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=sampling)[1:-1, 1:-1, 1:-1]
@@ -193,8 +192,8 @@ def _joined(parts: NDArray[np.int32], pieces: list[BonePiece], grid: Grid) -> tu
     return tuple(kept.values())
 
 
-def bone_of(piece: BonePiece, parts: NDArray[np.int32], grid: Grid) -> Bone:
+def bone_of(piece: BonePiece, parts: NDArray[np.int32], grid: Grid, *, box: tuple[slice, ...]) -> Bone:
     """The piece as a bone, LPS; its cortex is left at the phantom's usual thickness."""
-    solid = solid_of_mask(parts == piece.number, grid)
+    solid = solid_of_mask(parts, grid, number=piece.number, box=box)
     low, high = solid.bounds()
     return Bone(name=piece.name, site=piece.site, solids=(solid,), label=piece.label, centre=(low + high) / 2)
