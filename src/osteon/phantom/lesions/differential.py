@@ -128,10 +128,10 @@ def draw_one(
     spot = punched_out(bone, rng, diameter_mm=diameter_mm, tissue=tissue, ragged=signs.ill_defined, kind=kind)
     if spot is None:
         return None
-    rim = float(rng.uniform(300, 520)) if signs.rim else None
+    rim = float(rng.uniform(350, 600)) if signs.rim else None
     spot = replace(spot, rim_hu=rim, parts=_dense_area(spot, rng) if signs.dense_area else ())
     if signs.heterogeneous:
-        rest = replace(tissues.varied(tissues.BONE_REST, rng), hu=float(rng.uniform(120, 190)))
+        rest = replace(tissues.varied(tissues.BONE_REST, rng), hu=float(rng.uniform(130, 220)))
         share, step = float(rng.uniform(0.15, 0.4)), float(rng.uniform(1.0, 3.0))
         return replace(spot, parts=(foci(spot, rest, rng, share=share, step_mm=step), *spot.parts))
     return spot
@@ -142,9 +142,9 @@ def _dense_area(spot: Spot, rng: np.random.Generator) -> tuple[Spot, ...]:
     low, high = spot.solid.bounds()
     middle, half = (low + high) / 2, (high - low) / 2
     point = middle + half * rng.uniform(-0.55, 0.55, 3)
-    radii = spot.diameter_mm * np.array([0.07, 0.10, 0.16]) * rng.uniform(0.8, 1.3)
+    radii = spot.diameter_mm * np.array([0.10, 0.14, 0.21]) * rng.uniform(0.8, 1.3)
     solid = Kept(Ellipsoid(point, np.maximum(radii, 0.7), random_frame(rng)), spot.solid)
-    tissue = replace(tissues.varied(tissues.BONE_REST, rng), hu=float(rng.uniform(180, 340)))
+    tissue = replace(tissues.varied(tissues.BONE_REST, rng), hu=float(rng.uniform(200, 420)))
     piece = replace(spot, solid=solid, tissue=tissue, hu=tissue.hu, edge_mm=1.0, destroys_cortex=False, rim_hu=None)
     return (piece,)
 
