@@ -78,7 +78,7 @@ def draw_patient(
         diagnosis: what the patient has instead of the lytic lesions of myeloma; decides age, sex, lesions and mimics.
     """
     age_years, sex = (None, None) if diagnosis is None else (diagnosis.age_years, diagnosis.sex)
-    person = draw_person(rng, age_years=age_years, sex=sex)
+    person = draw_person(rng, age_years=age_years, sex=sex, variants=True)
     spine = build_spine(person, rng)
     pose = rotation(0.0, person.roll_deg, person.yaw_deg)
     shift = np.zeros(3)

@@ -20,7 +20,7 @@ class Outline:
 
     Attributes:
         width, depth: half axes (x, y) in mm of the muscle wall, by height z; the skin lies a fat layer outside.
-        centre_y: LPS y of the centre, by height.
+        centre_y, centre_x: LPS y and x of the centre, by height.
         fat: thickness of the fat layer in mm, by height.
         low_mm, high_mm: heights between which these hold; outside, their last value goes on.
         slant: mm to the left for every mm up, as the patient leans.
@@ -31,6 +31,7 @@ class Outline:
     width: PchipInterpolator
     depth: PchipInterpolator
     centre_y: PchipInterpolator
+    centre_x: PchipInterpolator
     fat: PchipInterpolator
     low_mm: float
     high_mm: float
@@ -50,7 +51,7 @@ class Outline:
             zs = zs[:, None, None]
         z = np.clip(zs, self.low_mm, self.high_mm)
         a, b, c, f = (fun(z).astype(np.float32) for fun in (self.width, self.depth, self.centre_y, self.fat))
-        dx = x - np.float32(self.slant) * zs.astype(np.float32)
+        dx = x - np.float32(self.slant) * zs.astype(np.float32) - self.centre_x(z).astype(np.float32)
         dy = y - c
         rho = np.sqrt(dx**2 + dy**2)
         legs = np.sqrt((np.abs(dx) - np.float32(self.thigh_mm[0])) ** 2 + (dy - 4) ** 2) - np.float32(self.thigh_mm[1])
@@ -87,7 +88,10 @@ def build_outline(spine: Spine, person: Person) -> Outline:
         (float(c["C1"][2]) + 175 * s, 25, 30, float(c["C1"][1]) - 22, 0.1),
     ]
     z, width, depth, centre, fat = (np.array(column) for column in zip(*knots, strict=True))
+    names = ("L5", "L3", "T12", "T8", "T4", "T1", "C4", "C1")
+    heights, sides = [-120.0, -20.0, *(c[n][2] for n in names)], [0.0, 0.0, *(0.6 * c[n][0] for n in names)]
     return Outline(
+        centre_x=PchipInterpolator(heights, sides),
         width=PchipInterpolator(z, width * s),
         depth=PchipInterpolator(z, depth * s),
         centre_y=PchipInterpolator(z, centre),

@@ -24,12 +24,14 @@ THORAX_HALF_WIDTH_MM = (58, 84, 103, 118, 128, 135, 140, 142, 141, 136, 126, 108
 THORAX_HALF_DEPTH_MM = (46, 60, 70, 78, 84, 89, 92, 93, 93, 92, 88, 82)
 """Of the ellipse that ribs 1 to 12 follow."""
 _RIB_END_DEG = (150, 150, 152, 152, 150, 146, 142, 136, 130, 124, 98, 72)
+_FOLLOWS = 0.6  # how far the chest goes with a spine that bends sideways
 _RIB_DROP_MM = (40, 70, 88, 98, 104, 108, 110, 112, 112, 108, 80, 55)
 
 
 def thorax_centre(spine: Spine, rib: int) -> Vector:
     """Middle of the ellipse that rib ``rib`` (1 to 12) follows, at the height of its head."""
-    return np.asarray(spine.centres_mm[f"T{rib}"] + np.array([0, -30.0, 0]))
+    centre = spine.centres_mm[f"T{rib}"]
+    return np.array([_FOLLOWS * centre[0], centre[1] - 30.0, centre[2]])
 
 
 def rib_path(spine: Spine, rib: int, *, side: int, scale: float, turn_deg: float = 0.0) -> Vector:
@@ -37,7 +39,7 @@ def rib_path(spine: Spine, rib: int, *, side: int, scale: float, turn_deg: float
 
     Args:
         spine: carries the rib.
-        rib: 1 to 12.
+        rib: 1 to 12, or 13 of those who have it.
         side: +1 left, -1 right.
         scale: the patient's size.
         turn_deg: how much further round the chest it goes.
@@ -46,16 +48,18 @@ def rib_path(spine: Spine, rib: int, *, side: int, scale: float, turn_deg: float
     level_head = vertebra.centre + vertebra.frame @ np.array([side * 15.0 * scale, 11.0 * scale, 6.0 * scale])
     tubercle = vertebra.centre + vertebra.frame @ np.array([side * 31.0 * scale, 27.0 * scale, 1.0 * scale])
     centre = thorax_centre(spine, rib)
-    a, b = THORAX_HALF_WIDTH_MM[rib - 1] * scale, THORAX_HALF_DEPTH_MM[rib - 1] * scale
-    angles = np.deg2rad(np.linspace(32, _RIB_END_DEG[rib - 1] + turn_deg, 16))
-    drop = _RIB_DROP_MM[rib - 1] * scale * ((angles - angles[0]) / np.pi) ** 0.9
+    row = min(rib, 12) - 1
+    a, b = THORAX_HALF_WIDTH_MM[row] * scale, THORAX_HALF_DEPTH_MM[row] * scale
+    angles = np.deg2rad(np.linspace(32, (_RIB_END_DEG[row] if rib < 13 else 50) + turn_deg, 16))
+    drop = _RIB_DROP_MM[row] * scale * ((angles - angles[0]) / np.pi) ** 0.9
     arc = np.stack([side * a * np.sin(angles), b * np.cos(angles), -drop - 3], axis=1) + centre
     return np.asarray(np.vstack([level_head, tubercle, arc]))
 
 
 def _ribs(spine: Spine, person: Person, *, rng: np.random.Generator) -> list[Bone]:
     ribs = []
-    for rib in range(1, 13):
+    named = {bone.name for bone in spine.bones}
+    for rib in (rib for rib in range(1, 14) if f"T{rib}" in named):
         for side, word in SIDES:
             points = rib_path(spine, rib, side=side, scale=person.scale, turn_deg=float(rng.normal(0, 3)))
             thick = (3.2 if rib > 1 else 4.2) * rng.normal(1, 0.06)

@@ -24,6 +24,7 @@ from osteon.phantom.anatomy.collapse import (
     protrusions,
     share_of_kyphosis,
 )
+from osteon.phantom.anatomy.levels import LEVELS, Level, column, place_in_table
 from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, Solid, Vector, VertebralBody, rotation
 
 if TYPE_CHECKING:
@@ -31,70 +32,7 @@ if TYPE_CHECKING:
 
     from osteon.phantom.anatomy.person import Person
 
-
-@dataclass(frozen=True, slots=True)  # not keyword-only: LEVELS is a table
-class Level:
-    """Mean sizes of one vertebra of an adult man of 175 cm.
-
-    Attributes:
-        name: "L5".
-        label: VerSe number.
-        width, depth: of the end-plates, mean of both, mm.
-        height: of the body, mean of front and back, mm.
-        wedge_deg: positive where the front is lower.
-        canal_width, canal_depth: mm.
-        pedicle_width, pedicle_height: mm.
-        spinous: from the front wall of the canal to the tip of the spinous process, mm.
-        spinous_slope_deg: how far it points down.
-        transverse: from tip to tip of the transverse processes, mm.
-        disc_below: height of the disc under the vertebra, mm.
-        marrow: trabecular density against L1.
-    """
-
-    name: str
-    label: int
-    width: float
-    depth: float
-    height: float
-    wedge_deg: float
-    canal_width: float
-    canal_depth: float
-    pedicle_width: float
-    pedicle_height: float
-    spinous: float
-    spinous_slope_deg: float
-    transverse: float
-    disc_below: float
-    marrow: float
-
-
-LEVELS = (
-    # name, label, width, depth, height, wedge, canal width, depth, pedicle width, height, spinous, slope, transverse,
-    # disc below, marrow
-    Level("L5", 24, 48.5, 34.5, 24.5, -7.0, 27.1, 19.7, 16.0, 14.0, 48, 12, 92, 10.5, 1.00),
-    Level("L4", 23, 48.0, 34.7, 25.0, -2.0, 25.4, 18.6, 12.9, 14.8, 55, 12, 79, 11.0, 0.95),
-    Level("L3", 22, 46.0, 35.0, 25.0, 0.0, 24.3, 17.5, 10.3, 14.9, 58, 12, 86, 10.0, 0.95),
-    Level("L2", 21, 44.0, 34.8, 25.0, 1.5, 23.8, 18.2, 8.9, 15.0, 58, 12, 76, 9.0, 0.97),
-    Level("L1", 20, 42.3, 34.7, 24.5, 3.0, 23.7, 19.0, 8.7, 15.4, 56, 14, 71, 8.0, 1.00),
-    Level("T12", 19, 40.5, 33.1, 23.5, 3.5, 22.2, 18.1, 7.1, 15.8, 50, 18, 47, 6.5, 1.05),
-    Level("T11", 18, 37.0, 31.9, 22.0, 4.0, 19.4, 16.0, 7.8, 17.4, 49, 28, 50, 5.5, 1.08),
-    Level("T10", 17, 33.7, 31.0, 20.8, 4.0, 18.2, 15.5, 6.3, 14.9, 50, 40, 54, 5.0, 1.12),
-    Level("T9", 16, 31.8, 30.2, 20.0, 3.5, 17.9, 16.0, 6.1, 13.9, 51, 48, 57, 4.6, 1.15),
-    Level("T8", 15, 30.0, 28.7, 19.3, 4.0, 17.7, 16.0, 5.9, 12.5, 51, 56, 58, 4.3, 1.18),
-    Level("T7", 14, 28.5, 28.0, 18.8, 4.0, 17.0, 16.0, 5.3, 12.1, 52, 58, 59, 4.0, 1.20),
-    Level("T6", 13, 27.2, 26.5, 18.0, 4.0, 17.3, 16.0, 5.2, 12.2, 52, 57, 60, 3.8, 1.22),
-    Level("T5", 12, 26.0, 25.1, 17.0, 3.5, 17.2, 16.0, 4.7, 11.9, 52, 52, 62, 3.5, 1.24),
-    Level("T4", 11, 25.3, 23.9, 16.8, 3.0, 17.0, 16.0, 4.9, 12.1, 50, 45, 64, 3.3, 1.25),
-    Level("T3", 10, 25.3, 23.0, 16.2, 2.5, 18.3, 16.0, 5.6, 12.4, 49, 38, 66, 3.3, 1.28),
-    Level("T2", 9, 26.2, 20.6, 16.0, 2.0, 19.5, 16.0, 7.0, 12.0, 48, 32, 70, 3.6, 1.30),
-    Level("T1", 8, 26.2, 19.1, 14.6, 1.5, 21.8, 16.4, 7.9, 9.9, 49, 26, 75, 4.2, 1.35),
-    Level("C7", 7, 24.0, 17.5, 12.8, 0.0, 24.5, 15.2, 6.6, 7.5, 46, 22, 67, 4.4, 1.6),
-    Level("C6", 6, 21.5, 17.5, 11.6, 0.0, 25.8, 18.1, 6.0, 7.3, 34, 20, 50, 4.6, 1.8),
-    Level("C5", 5, 19.5, 16.6, 11.5, 0.0, 24.9, 17.4, 5.6, 7.0, 29, 20, 50, 4.6, 1.9),
-    Level("C4", 4, 18.2, 15.7, 11.5, 0.0, 24.7, 17.7, 5.4, 7.4, 29, 20, 49, 4.6, 1.95),
-    Level("C3", 3, 17.2, 15.4, 11.7, 0.0, 22.9, 16.2, 5.6, 7.4, 29, 18, 48, 4.6, 1.9),
-    Level("C2", 2, 17.5, 15.6, 18.0, 0.0, 24.5, 21.0, 8.0, 9.0, 33, 15, 50, 4.6, 1.8),
-)
+__all__ = ["LEVELS", "Level", "Spine", "build_spine"]
 _TILT_KNOTS = (-1.0, 2.0, 5.0, 11.0, 16.0, 20.0, 22.0)  # S1, L3, T12, T6, T1, C4, C2 as indices into LEVELS
 
 
@@ -103,11 +41,11 @@ class Spine:
     """The stacked column, before the patient is turned or leans (yaw, roll).
 
     Attributes:
-        bones: L5 first, C1 last.
-        discs: solids of the discs, the one under L5 first.
+        bones: the lowest lumbar vertebra first, C1 last.
+        discs: solids of the discs, the one above the sacrum first.
         canal_mm: centre line of the spinal canal, caudal to cranial, (n, 3).
         canal_radius_mm: (n,) half the canal depth.
-        centres_mm: name -> LPS centre of the body, (3,).
+        centres_mm: name -> LPS centre of the body, (3,); for every usual level, also one that the patient lacks.
     """
 
     bones: tuple[Bone, ...]
@@ -138,9 +76,16 @@ def _varied(level: Level, person: Person, *, rng: np.random.Generator) -> Level:
         spinous=size(level.spinous, 0.05),
         spinous_slope_deg=level.spinous_slope_deg + rng.normal(0, 4),
         transverse=size(level.transverse, 0.05),
-        disc_below=size(level.disc_below, 0.1) * (1 - 0.5 * person.degeneration * rng.random()),
+        disc_below=size(level.disc_below, 0.1) * _disc_left(person, rng=rng),
         marrow=level.marrow,
     )
+
+
+def _disc_left(person: Person, *, rng: np.random.Generator) -> float:
+    """How much of a disc's height is left: worn discs lose up to half, some nearly all."""
+    worn, collapsed, rest = rng.random(3)
+    left = 1 - 0.5 * person.degeneration * worn
+    return float(left * (0.3 + 0.4 * rest) if collapsed < 0.2 * person.degeneration else left)
 
 
 def _body(level: Level, rng: np.random.Generator, *, frame: Vector, centre: Vector) -> VertebralBody:
@@ -158,7 +103,7 @@ def _body(level: Level, rng: np.random.Generator, *, frame: Vector, centre: Vect
     )
 
 
-def _arch(level: Level, rng: np.random.Generator, *, frame: Vector, centre: Vector) -> list[Solid]:
+def _arch(level: Level, rng: np.random.Generator, *, frame: Vector, centre: Vector, facets: float = 1.0) -> list[Solid]:
     """Pedicles, laminae, articular, transverse and spinous processes of one vertebra."""
     back, h = level.depth / 2, level.height
     roof = back + level.canal_depth
@@ -176,7 +121,7 @@ def _arch(level: Level, rng: np.random.Generator, *, frame: Vector, centre: Vect
     spine_radii = spine_thick, spine_thick * 1.15
     solids: list[Solid] = [limb((0, roof + 1, -0.12 * h), tip, radii=spine_radii, tall=2.3 if lumbar else 1.7)]
     wide = level.canal_width / 2 + level.pedicle_width / 2
-    pillar = 6.0 if lumbar else 5.0 if cervical else 4.2
+    pillar = facets * (6.0 if lumbar else 5.0 if cervical else 4.2)
     for side in (-1, 1):
         jitter = rng.normal(0, 0.06, 2)
         x = side * wide
@@ -218,6 +163,40 @@ def _osteophytes(
             tip = out * (1 + size / np.linalg.norm(out)) + np.array([0, 0, rim * (level.height / 2 + 0.35 * size)])
             spurs.append(Limb(centre + frame @ root, centre + frame @ tip, 2.6, 1.0, (1, 1, 1), frame))
     return spurs
+
+
+def _bridges(level: Level, person: Person, *, rng: np.random.Generator, frame: Vector, centre: Vector) -> list[Solid]:
+    """A spur that reaches the vertebra below, in front or at a side: single in worn spines, many in some."""
+    if level.label < 8 or rng.random() >= person.bridging * (1.5 if 12 <= level.label <= 18 else 0.8):
+        return []
+    angle = -rng.uniform(0.2, 1.5) if 12 <= level.label <= 18 else rng.uniform(-1.5, 1.5)
+    out = np.array([np.sin(angle) * level.width / 2, -np.cos(angle) * level.depth / 2, 0])
+    ends = [(0.97, -level.height / 2 + 3), (1.08, -level.height / 2 - level.disc_below / 2), (0.97, 0.0)]
+    ends[2] = (0.97, -level.height / 2 - level.disc_below - 2)
+    points = [centre + frame @ (far * out + np.array([0, 0, rise])) for far, rise in ends]
+    return [Limb(points[k], points[k + 1], 2.6, 2.6, (1, 1, 1), frame) for k in range(2)]
+
+
+def _wings(level: Level, *, frame: Vector, centre: Vector) -> list[Solid]:
+    """Broad transverse processes that rest on the sacrum: a lumbosacral transitional vertebra (Castellvi 1984)."""
+    wings: list[Solid] = []
+    for side in (-1, 1):
+        start = centre + frame @ np.array([side * level.width * 0.48, level.depth * 0.45, 0.0])
+        end = centre + frame @ np.array([side * (level.width / 2 + 17), level.depth * 0.45, -0.75 * level.height])
+        wings.append(Limb(start, end, 7.0, 9.0, (1, 1, 1.3), frame))
+    return wings
+
+
+def _sideways(person: Person, place: float) -> tuple[float, float]:
+    """Sideways lean and twist of a level in degrees, ``place`` in ``LEVELS``.
+
+    The curve's lean goes from half the Cobb angle below its apex to half of it above, and fades beyond, so that head
+    and pelvis stay above one another; vertebrae turn into the curve by 0.3 of it.
+    """
+    slight = person.scoliosis_mm * np.cos(place / 22 * 2 * np.pi) * 2 * np.pi / 22 / 25
+    u = (place - person.apex) / person.curve_levels
+    curve = -person.cobb_deg / 2 * u * np.exp(0.5 * (1 - u**2))
+    return float(np.rad2deg(slight) + curve), float(0.3 * person.cobb_deg * np.exp(-0.5 * u**2))
 
 
 def _atlas(below: Vector, *, frame: Vector, scale: float) -> Bone:
@@ -273,24 +252,33 @@ def _storey(
     collapse: Collapse | None,
 ) -> _Storey:
     """Build vertebra ``index`` of ``LEVELS`` on the one ``below``."""
-    level = _varied(LEVELS[index], person, rng=rng)
+    levels = column(person.variant)
+    level = _varied(levels[index], person, rng=rng)
     foot = below.top if below else np.zeros(3)
-    bend = person.scoliosis_mm * np.cos(index / 22 * 2 * np.pi) * 2 * np.pi / 22 / 25
-    frame = rotation(lean(index), float(np.rad2deg(bend)), float(rng.normal(0, 1.5)))
-    joint = rotation(lean(index - 0.5), float(np.rad2deg(bend)))
+    place = place_in_table(levels, index)
+    bend, twist = _sideways(person, place)
+    frame = rotation(lean(index), bend, twist + float(rng.normal(0, 1.5)))
+    joint = rotation(lean(index - 0.5), bend, twist)
+    slip = person.slip_mm if index == person.slip_index else 0.0
+    foot = foot + joint @ np.array([0, -slip / 2, 0])
     middle = foot + joint @ np.array([0, 0, level.disc_below / 2])
     upright = _body(level, rng, frame=frame, centre=middle)
     body = collapsed(upright, collapse) if collapse else upright
     half_height = (body.front_mm + body.back_mm) / 4 if collapse else level.height / 2
-    centre = middle + joint @ np.array([0, 0, level.disc_below / 2]) + frame @ np.array([0, 0, half_height])
+    centre = middle + joint @ np.array([0, -slip / 2, level.disc_below / 2]) + frame @ np.array([0, 0, half_height])
     body = replace(body, centre=centre)
     sunk = 0.18 * max(level.height - body.back_mm, 0.0) if collapse else 0.0  # the pedicles go down with the back wall
     rims = replace(level, height=body.front_mm) if collapse else level
+    facets = 1 + 0.5 * person.degeneration * float(rng.random()) * (place < 5)
+    arch = replace(level, pedicle_height=min(level.pedicle_height, 0.8 * body.back_mm)) if collapse else level
     solids: list[Solid] = [
         body,
-        *_arch(level, rng, frame=frame, centre=centre - frame @ np.array([0, 0, sunk])),
+        *_arch(arch, rng, frame=frame, centre=centre - frame @ np.array([0, 0, sunk]), facets=facets),
         *_osteophytes(rims, person, rng=rng, frame=frame, centre=centre),
+        *_bridges(rims, person, rng=rng, frame=frame, centre=centre),
     ]
+    if index == 0 and person.sacralised:
+        solids += _wings(level, frame=frame, centre=centre)
     if level.name == "C2":
         dens = centre + frame @ np.array([0, -2.0, 27])
         solids.append(Limb(centre, dens, 6.5, 4.5))
@@ -327,14 +315,18 @@ def _tunnel(level: Level, *, frame: Vector, canal: Vector, narrowed_mm: float) -
     return Limb(middle - reach, middle + reach, half, half, (level.canal_width / 2 / half, 1, 1), frame)
 
 
-def _bent(lean: PchipInterpolator, collapses: Mapping[str, Collapse]) -> Callable[[float], float]:
+def _bent(
+    levels: tuple[Level, ...], lean: PchipInterpolator, collapses: Mapping[str, Collapse]
+) -> Callable[[float], float]:
     """The lean of every level, with the kyphosis of fractures below it."""
     kinks = []
-    for index, level in enumerate(LEVELS):
+    for index, level in enumerate(levels):
         if level.name in collapses:
             sizes = {"height_mm": level.height, "wedge_deg": level.wedge_deg, "depth_mm": level.depth}
             kinks.append((index, kyphosis_deg(collapses[level.name], **sizes)))
-    return lambda index: float(lean(index)) + sum(deg * share_of_kyphosis(index - at) for at, deg in kinks)
+    return lambda index: (
+        float(lean(place_in_table(levels, index))) + sum(deg * share_of_kyphosis(index - at) for at, deg in kinks)
+    )
 
 
 def build_spine(person: Person, rng: np.random.Generator, *, collapses: Mapping[str, Collapse] | None = None) -> Spine:
@@ -347,9 +339,10 @@ def build_spine(person: Person, rng: np.random.Generator, *, collapses: Mapping[
             heights and fill sunken end-plates.
     """
     broken = dict(collapses or {})
-    lean = _bent(PchipInterpolator(_TILT_KNOTS, person.tilt_deg), broken)
+    levels = column(person.variant)
+    lean = _bent(levels, PchipInterpolator(_TILT_KNOTS, person.tilt_deg), broken)
     storeys: list[_Storey] = []
-    for index, level in enumerate(LEVELS):
+    for index, level in enumerate(levels):
         below = storeys[-1] if storeys else None
         storeys.append(_storey(index, person, rng=rng, lean=lean, below=below, collapse=broken.get(level.name)))
     axis = storeys[-1].bone
@@ -361,5 +354,15 @@ def build_spine(person: Person, rng: np.random.Generator, *, collapses: Mapping[
         discs=tuple(storey.disc for storey in storeys),
         canal_mm=np.array(canal),
         canal_radius_mm=np.array([*(storey.canal_radius_mm for storey in storeys), 9.0]),
-        centres_mm={bone.name: bone.centre for bone in bones},
+        centres_mm=_landmarks(bones),
     )
+
+
+def _landmarks(bones: tuple[Bone, ...]) -> dict[str, Vector]:
+    """Centres by name; a level that the patient lacks lies between its neighbours (L5: between L4 and the sacrum)."""
+    centres = {bone.name: bone.centre for bone in bones}
+    if "L5" not in centres:
+        centres["L5"] = centres["L4"] / 2
+    if "T12" not in centres:
+        centres["T12"] = (centres["T11"] + centres["L1"]) / 2
+    return centres
