@@ -43,7 +43,7 @@ class Two:
 def two_stations(folder: Path, *, other_size: bool) -> Two:
     first = make_example(2)
     low = Grid(shape=(9, 32, 40), spacing_mm=(1.1, 0.7, 3.0), origin_mm=(-18.0, 11.0, -440.0))
-    second = make_example(2, grid=low if other_size else replace(make_grid(), origin_mm=(-20.25, 13.5, -425.0)), seed=2)
+    second = make_example(2, grid=low if other_size else replace(make_grid(), origin_mm=(-20.25, -6.5, -400.0)), seed=2)
     headers = read_headers(write_series(first, folder / "a"))
     others = read_headers(write_series(second, folder / "b"))
     for header in others:

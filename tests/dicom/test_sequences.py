@@ -109,17 +109,15 @@ def test_a_role_on_the_command_line_goes_before_the_headers() -> None:
         choose_sequences([series("1", "t1")], kinds=KINDS, roles={"7": "T1"})
 
 
-@pytest.mark.parametrize(
-    ("text", "message"), [("1.2", "expected"), ("1.2=T9", "expected"), ("=T1", "expected"), ("1.2= none", None)]
-)
-def test_roles_are_parsed(text: str, message: str | None) -> None:
-    if message:
-        with pytest.raises(UsageError, match=message):
-            parse_roles([text], names=["T1", "CE"])
-    else:
-        assert parse_roles([text], names=["T1", "CE"]) == {"1.2": "none"}
+def test_roles_are_parsed_and_checked() -> None:
+    assert parse_roles(["1.2= none", "1.3=T1"]) == {"1.2": "none", "1.3": "T1"}
+    for text in ("1.2", "=T1", "1.2="):
+        with pytest.raises(UsageError, match="expected SeriesInstanceUID=NAME"):
+            parse_roles([text])
     with pytest.raises(UsageError, match="two roles"):
-        parse_roles(["1=T1", "1=CE"], names=["T1", "CE"])
+        parse_roles(["1=T1", "1=CE"])
+    with pytest.raises(UsageError, match="'T9' for series 1: expected one of T1, FO, CE, none"):
+        choose_sequences([series("1", "t1")], kinds=KINDS, roles={"1": "T9"})
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
+FAR_MM = 50_000.0
 _GEOMETRY = ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient")
 
 
@@ -38,27 +39,37 @@ def join_series(
     """
     rows, columns = (max(part.shape[axis] for part in labels) for axis in (1, 2))
     joined = [np.pad(part, ((0, 0), (0, rows - part.shape[1]), (0, columns - part.shape[2]))) for part in labels]
-    first = frames[0].headers[0].SeriesInstanceUID
+    first = frames[0].headers[0]
+    cosines = np.asarray(first.ImageOrientationPatient, dtype=np.float64)
+    away = FAR_MM * np.cross(cosines[:3], cosines[3:])
     images, true = [], {}
-    for header in (header for one in frames for header in one.headers):
-        true[str(header.SOPInstanceUID)] = header
-        images.append(_disguised(header, series=first, rows=rows, columns=columns))
+    for number, one in enumerate(frames):
+        for header in one.headers:
+            true[str(header.SOPInstanceUID)] = header
+            place = np.asarray(header.ImagePositionPatient, dtype=np.float64) + number * away
+            values = {
+                0x0020000E: ("UI", first.SeriesInstanceUID),
+                0x00280010: ("US", rows),
+                0x00280011: ("US", columns),
+                0x00200032: ("DS", [f"{value:.4f}" for value in place]),
+            }
+            images.append(_disguised(header, values))
     return np.concatenate(joined), SourceFrames(headers=tuple(images)), true
 
 
-def _disguised(header: Dataset, *, series: str, rows: int, columns: int) -> Dataset:
+def _disguised(header: Dataset, values: Mapping[int, tuple[str, Any]]) -> Dataset:
     from pydicom.dataset import Dataset
 
     copy = Dataset()
     copy.update(header)
     copy.file_meta = header.file_meta
-    for tag, vr, value in ((0x0020000E, "UI", series), (0x00280010, "US", rows), (0x00280011, "US", columns)):
+    for tag, (vr, value) in values.items():
         copy.add_new(tag, vr, value)  # a new element: the original keeps its own
     return copy
 
 
 def name_series(instance: Any, true: Mapping[str, Dataset]) -> None:
-    """Name the series that the images belong to, and give each frame the geometry of its own image, in place."""
+    """Name the true series, and give each frame the place of its own image, in the object itself."""
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence as Items
 
@@ -73,8 +84,15 @@ def name_series(instance: Any, true: Mapping[str, Dataset]) -> None:
         one.ReferencedInstanceSequence = Items(members)
         referenced.append(one)
     instance.ReferencedSeriesSequence = Items(referenced)
+    for groups in instance.PerFrameFunctionalGroupsSequence:
+        groups.PlanePositionSequence[0].ImagePositionPatient = _source(groups, true).ImagePositionPatient
     if len({_geometry(header) for header in true.values()}) > 1:
         _geometry_by_frame(instance, true)
+
+
+def _source(groups: Dataset, true: Mapping[str, Dataset]) -> Dataset:
+    """The image that a frame was made from."""
+    return true[str(groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)]
 
 
 def _geometry(header: Dataset) -> str:
@@ -88,8 +106,7 @@ def _geometry_by_frame(instance: Any, true: Mapping[str, Dataset]) -> None:
     shared = instance.SharedFunctionalGroupsSequence[0]
     measures, orientation = shared.PixelMeasuresSequence[0], shared.PlaneOrientationSequence[0]
     for groups in instance.PerFrameFunctionalGroupsSequence:
-        source = groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-        header = true[str(source)]
+        header = _source(groups, true)
         own_measures, own_orientation = deepcopy(measures), deepcopy(orientation)
         own_measures.PixelSpacing = header.PixelSpacing
         for keyword in ("SliceThickness", "SpacingBetweenSlices"):

@@ -71,12 +71,8 @@ class StudySequences:
     notes: tuple[str, ...] = field(default=())
 
 
-def parse_roles(values: Iterable[str], *, names: Sequence[str]) -> dict[str, str]:
-    """Read ``UID=name`` as given on the command line.
-
-    Args:
-        values: one text a series.
-        names: of the sequences; "none" leaves a series out.
+def parse_roles(values: Iterable[str]) -> dict[str, str]:
+    """Read ``UID=name`` as given on the command line: SeriesInstanceUID -> name of a sequence, or "none".
 
     Raises:
         UsageError: not of this form, or a series given twice.
@@ -84,8 +80,10 @@ def parse_roles(values: Iterable[str], *, names: Sequence[str]) -> dict[str, str
     found: dict[str, str] = {}
     for value in values:
         uid, equals, name = value.partition("=")
-        if not equals or not uid.strip() or name.strip() not in (*names, LEFT_OUT):
-            raise UsageError(f"role {value!r}: expected SeriesInstanceUID={'|'.join((*names, LEFT_OUT))}")
+        if not equals or not uid.strip() or not name.strip():
+            raise UsageError(
+                f"role {value!r}: expected SeriesInstanceUID=NAME, e.g. 1.2.840.1=T1, or =none to leave out"
+            )
         if uid.strip() in found:
             raise UsageError(f"role {value!r}: the series has two roles; give one")
         found[uid.strip()] = name.strip()
@@ -112,9 +110,12 @@ def choose_sequences(
 
     Raises:
         InputError: no series fits, or two of one kind lie in one place; the series are named.
-        UsageError: a role for a series that is not there.
+        UsageError: a role for a series that is not there, or one that is no kind.
     """
-    chosen = dict(roles or {})
+    chosen, names = dict(roles or {}), [kind.name for kind in kinds]
+    for uid, name in chosen.items():
+        if name not in (*names, LEFT_OUT):
+            raise UsageError(f"role {name!r} for series {uid}: expected one of {', '.join((*names, LEFT_OUT))}")
     unknown = sorted(set(chosen) - {one.uid for one in series})
     if unknown:
         raise UsageError(f"role for series {unknown[0]}: the study has no such series; see `osteon info`")

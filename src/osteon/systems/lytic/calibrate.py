@@ -9,6 +9,7 @@ import numpy as np
 from osteon.evaluation.froc import froc
 from osteon.evaluation.matching import Detections, match_cases
 from osteon.evaluation.pairs import Pairs, Rule
+from osteon.inference.calibration import fit_calibration, probability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.systems.lytic.infer import Candidate
+
+__all__ = [
+    "MATCH",
+    "MATCH_TEXT",
+    "candidate_pairs",
+    "choose_threshold",
+    "fit_calibration",
+    "match_candidates",
+    "probability",
+]
 
 MATCH = Rule(name="any-overlap")
 MATCH_TEXT = "a candidate hits a lesion if its mask shares a voxel with it; each lesion and candidate counts once"
@@ -38,45 +49,6 @@ def candidate_pairs(found: Sequence[Candidate], lesions: NDArray[np.integer[Any]
         truth=np.asarray(columns, dtype=np.intp),
         affinity=np.asarray(shared, dtype=np.float64),
     )
-
-
-def fit_calibration(features: NDArray[np.float64], is_lesion: NDArray[np.bool_]) -> dict[str, Any]:
-    """Logistic regression with a weak ridge penalty on standardised features.
-
-    Args:
-        features: (n, 4) of the candidates.
-        is_lesion: (n,) whether each hit a lesion.
-
-    Returns:
-        "mean", "scale", "weights", "intercept": plain lists, for the bundle. With one class only, a constant
-        probability of (hits + 1) / (n + 2).
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    width = features.shape[1]
-    if len(np.unique(is_lesion)) < 2:
-        share = (float(is_lesion.sum()) + 1) / (len(is_lesion) + 2)
-        return {
-            "mean": [0.0] * width,
-            "scale": [1.0] * width,
-            "weights": [0.0] * width,
-            "intercept": float(np.log(share / (1 - share))),
-        }
-    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-    model = LogisticRegression(C=10.0).fit((features - mean) / scale, is_lesion)
-    return {
-        "mean": mean.tolist(),
-        "scale": scale.tolist(),
-        "weights": model.coef_[0].tolist(),
-        "intercept": float(model.intercept_[0]),
-    }
-
-
-def probability(features: NDArray[np.float64], calibration: dict[str, Any]) -> NDArray[np.float64]:
-    """Probability that each candidate (n, 4) is a lesion."""
-    x = (features - np.asarray(calibration["mean"])) / np.asarray(calibration["scale"])
-    logit = x @ np.asarray(calibration["weights"]) + calibration["intercept"]
-    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 
 
 def match_candidates(
