@@ -43,8 +43,8 @@ def write_ct_series(
     seed_uid: str,
     kernel: str,
     slice_thickness_mm: float,
-    kvp: float,
-    exposure_mas: float,
+    kvp: float | None,
+    exposure_mas: float | None,
     manufacturer: str,
     description: str,
     age_years: float | None = None,
@@ -67,8 +67,8 @@ def write_ct_series(
         seed_uid: any string; where the UIDs come from.
         kernel: ConvolutionKernel.
         slice_thickness_mm: SliceThickness; SpacingBetweenSlices comes from the grid.
-        kvp: KVP.
-        exposure_mas: Exposure.
+        kvp: KVP; None where it is not known.
+        exposure_mas: Exposure; likewise.
         manufacturer: Manufacturer.
         description: SeriesDescription.
         age_years: PatientAge.
@@ -94,8 +94,8 @@ def write_ct_series(
         "Manufacturer": manufacturer[:64],
         "ConvolutionKernel": kernel[:16],
         "SliceThickness": decimal_string(slice_thickness_mm),
-        "KVP": decimal_string(kvp),
-        "Exposure": round(exposure_mas),
+        "KVP": "" if kvp is None else decimal_string(kvp),
+        "Exposure": None if exposure_mas is None else round(exposure_mas),
         **person_attributes(case, age_years=age_years, sex=sex),
         "StudyInstanceUID": study_uid or make_uid(seed_uid, case, "study"),
         "FrameOfReferenceUID": frame_of_reference_uid or make_uid(seed_uid, case, "frame of reference"),

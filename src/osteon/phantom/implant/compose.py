@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from osteon.phantom.anatomy.fields import SmoothField
 from osteon.phantom.canvas import Canvas, sample_textures
-from osteon.phantom.implant.noise import Blocks, LocalNoise, local_noise, more_noise
+from osteon.phantom.implant.noise import EVERYWHERE_MM, NEAR_MM, Blocks, LocalNoise, local_noise, more_noise
 from osteon.phantom.patient import FIELD_STEPS_MM
 from osteon.phantom.spots import paint_spot, spot_margin_mm
 
@@ -197,14 +197,24 @@ def put_in(
     spread = np.maximum(
         ndimage.uniform_filter(context.astype(np.float64) ** 2, size)[back] - mean.astype(np.float64) ** 2, 1e-6
     )
-    kept = np.clip(noise.sd**2 / spread, 0, 1)
-    structure = mean + (1 - kept) * (part - mean)
     a = np.where(layer.share > LEAST_SHARE, layer.share, 0).astype(np.float64)
-    wanted = (1 - a) ** 2 * spread + (1 - (1 - a) ** 2) * noise.sd**2
+    sd = min(noise.sd, _quietest(spread, a))
+    kept = np.clip(sd**2 / spread, 0, 1)
+    structure = mean + (1 - kept) * (part - mean)
+    wanted = (1 - a) ** 2 * spread + (1 - (1 - a) ** 2) * sd**2
     there = (1 - a + a * kept) ** 2 * spread
     missing = np.sqrt(np.maximum(wanted - there, 0))
     shed = np.where(others | (layer.flank <= LEAST_SHARE), 0.0, layer.flank) * np.maximum(structure - _level(layer), 0)
     part += -a * structure + np.where(a > 0, layer.value, 0) + missing * more_noise(noise, part.shape, rng=rng) - shed
+
+
+def _quietest(spread: NDArray[np.float64], share: NDArray[np.float64]) -> float:
+    """What the noise cannot exceed: the spread of the quieter voxels that are replaced, which hold noise and structure.
+
+    A window of five pixels shows up to a quarter less than all of a correlated noise.
+    """
+    inside = spread[share > 0.5 * float(share.max())]
+    return 1.25 * float(np.sqrt(np.quantile(inside, 0.25))) if inside.size else np.inf
 
 
 def _level(layer: Layer) -> float:
@@ -215,4 +225,5 @@ def _level(layer: Layer) -> float:
 
 def noise_at(scan: ScanFacts, spot: Spot) -> LocalNoise:
     """The scan's noise at a lesion."""
-    return local_noise(scan.blocks, scan.frame_point(np.mean(spot.solid.bounds(), axis=0)))
+    near = NEAR_MM if scan.ct else EVERYWHERE_MM
+    return local_noise(scan.blocks, scan.frame_point(np.mean(spot.solid.bounds(), axis=0)), near_mm=near)

@@ -26,7 +26,8 @@ SOFT_HU = (-60.0, 220.0)
 QUIET_SHARE, QUIET_FACTOR = 0.10, 1.4
 """Blocks whose spread is up to 1.4 times that of the quietest tenth hold noise alone: of even tissue that is all but a
 few in a hundred, and blocks with edges or fat in muscle lie above."""
-NEAR_MM = 40.0
+NEAR_MM, EVERYWHERE_MM = 40.0, 1e6
+"""Noise of CT changes with the path through the body; that of MR hardly does."""
 LEAST_BLOCKS = 12
 LAGS_Z = 3
 
@@ -66,7 +67,7 @@ class LocalNoise:
 
 
 def soft_blocks(array: NDArray[Any], *, bone: NDArray[Any], grid: Grid, ct: bool) -> Blocks:
-    """Cut a volume (z, y, x) into blocks that hold soft tissue alone.
+    """Cut a volume (z, y, x) into blocks that hold soft tissue alone; on MR, where marrow is even too, also bone.
 
     Args:
         array: the scan.
@@ -85,7 +86,7 @@ def soft_blocks(array: NDArray[Any], *, bone: NDArray[Any], grid: Grid, ct: bool
             f"{bx} x {by}; give the whole scan"
         )
     low, high = SOFT_HU if ct else _bright_range(array)
-    near_bone = ndimage.binary_dilation(np.asarray(bone) > 0, structure=np.ones((1, 5, 5)))
+    near_bone = ndimage.binary_dilation(np.asarray(bone) > 0, structure=np.ones((1, 5, 5))) & ct
     found: list[tuple[Vector, Vector, Vector, Array, NDArray[np.intp]]] = []
     previous = np.full((rows, columns), -1)
     count = 0
@@ -133,14 +134,19 @@ def _without_trend(blocks: Array) -> Array:
     return np.asarray(centred - steep_y[..., None, None] * y[:, None] - steep_x[..., None, None] * x, dtype=np.float32)
 
 
-def local_noise(blocks: Blocks, point_mm: Vector) -> LocalNoise:
+def local_noise(blocks: Blocks, point_mm: Vector, *, near_mm: float = NEAR_MM) -> LocalNoise:
     """The noise near a point given along the grid's own axes, mm from voxel (0, 0, 0).
 
-    Blocks count by their distance (Gaussian, 40 mm); the quiet ones tell spread and correlations.
+    Blocks count by their distance; the quiet ones tell spread and correlations.
+
+    Args:
+        blocks: of the scan.
+        point_mm: (3,) place.
+        near_mm: SD of the Gaussian of the distance; large for noise that is the same everywhere.
     """
     away = np.linalg.norm(blocks.centre_mm - point_mm, axis=1)
     nearest = float(np.sort(away)[min(LEAST_BLOCKS, len(away)) - 1])
-    weight = np.exp(-0.5 * (away / max(NEAR_MM, nearest)) ** 2)
+    weight = np.exp(-0.5 * (away / max(near_mm, nearest)) ** 2)
     order = np.argsort(blocks.sd, kind="stable")
     total = np.cumsum(weight[order]) / weight.sum()
     limit = QUIET_FACTOR * float(blocks.sd[order][np.searchsorted(total, QUIET_SHARE)])

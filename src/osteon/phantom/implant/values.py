@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from osteon.errors import InputError, UsageError
-from osteon.phantom.lesions.tissues import BLASTIC, LYTIC, MIXED, MUSCLE, SCLEROSIS
+from osteon.phantom.lesions.tissues import BLASTIC, FAT_MARROW, FLUID, LYTIC, MIXED, MUSCLE, RED_MARROW, SCLEROSIS
 from osteon.phantom.mr.sequence import Sequence
 from osteon.phantom.mr.signal import signal
 
@@ -92,29 +92,38 @@ class CtValues:
 class MrValues:
     """Signal of a spot's parts, in two channels: the scan's units, and 1.
 
+    The signal equation gives an order of tissues; the scan's own muscle, marrow and fat (or fluid) say how far apart
+    they are in this scan, and what lies between two of them is interpolated.
+
     Attributes:
         sequence: of the scan.
-        gain: scan units for a signal of 1.
+        predicted, measured: (n,) signals of the reference tissues by the equation and in the scan, both rising from 0.
+        gain: what all of it is multiplied by.
     """
 
     sequence: Sequence
-    gain: float
+    predicted: tuple[float, ...]
+    measured: tuple[float, ...]
+    gain: float = 1.0
 
     def filling(self, spot: Spot) -> Array:
         """What fills a spot."""
-        return self.of(tissue_of(spot))
+        return _pair(self.of(tissue_of(spot)))
 
     def pattern(self, spot: Spot) -> Array:
         """What a spot's inner structure is made of."""
-        return self.of(spot.pattern_tissue or tissue_of(spot))
+        return _pair(self.of(spot.pattern_tissue or tissue_of(spot)))
 
     def rim(self, spot: Spot) -> Array:
         """The sclerotic rim of a spot that has one."""
-        return self.of(SCLEROSIS)
+        return _pair(self.of(SCLEROSIS))
 
-    def of(self, tissue: Tissue) -> Array:
-        """Signal of any tissue."""
-        return _pair(self.gain * signal(self.sequence, tissue))
+    def of(self, tissue: Tissue) -> float:
+        """Signal of any tissue; above the brightest reference in proportion to it."""
+        found = signal(self.sequence, tissue)
+        if found > self.predicted[-1]:
+            return self.gain * self.measured[-1] * found / self.predicted[-1]
+        return self.gain * float(np.interp(found, self.predicted, self.measured))
 
     def scaled(self, factor: float) -> MrValues:
         """The same where the coil makes everything brighter by ``factor``."""
@@ -174,11 +183,30 @@ def _otsu(values: NDArray[np.float64]) -> float:
 def mr_values(
     array: NDArray[Any], bone: NDArray[Any], *, spacing_mm: tuple[float, float, float], sequence: Sequence
 ) -> MrValues:
-    """Values of an MR scan: the signal equation's, scaled so that muscle has the signal that it has in the scan.
+    """Values of an MR scan by its own tissues: muscle, red marrow for what is in the bones, and the brightest tissue.
 
-    In a Dixon fat picture muscle is dark: there the brightest tenth of the tissue is taken for fat instead.
+    That is fat where fat is seen (the 97th percentile of the scan), fluid where it is suppressed (the 99.8th). In a
+    Dixon fat picture, where muscle is as dark as noise, fat comes first. A reference that the scan has in another order
+    than the equation is left out.
+
+    Args:
+        array: the scan (z, y, x).
+        bone: mask (z, y, x).
+        spacing_mm: (x, y, z).
+        sequence: its times and what it does with fat.
     """
+    fat = replace(FAT_MARROW, fat_fraction=0.95)
+    seen = sequence.fat in ("kept", "dixon in", "dixon fat")
+    brightest = (signal(sequence, fat if seen else FLUID), float(np.percentile(array, 97.0 if seen else 99.8)))
+    marrow = (signal(sequence, RED_MARROW), float(np.median(np.asarray(array)[np.asarray(bone) > 0])))
     if sequence.fat == "dixon fat":
-        fat = replace(MUSCLE, fat_fraction=0.95)
-        return MrValues(sequence, float(np.percentile(array, 97)) / signal(sequence, fat))
-    return MrValues(sequence, muscle_level(array, bone, spacing_mm=spacing_mm) / signal(sequence, MUSCLE))
+        wanted = [brightest, marrow]
+    else:
+        level = muscle_level(array, bone, spacing_mm=spacing_mm)
+        wanted = [(signal(sequence, MUSCLE), level), marrow, brightest]
+    points = [(0.0, 0.0)]
+    for x, y in wanted:
+        if all((x - a) * (y - b) > 0 for a, b in points):
+            points.append((x, y))
+    points.sort()
+    return MrValues(sequence, tuple(x for x, _ in points), tuple(y for _, y in points))
