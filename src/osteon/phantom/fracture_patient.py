@@ -7,23 +7,19 @@ lumbar ones in malignant fractures (JMRI 1996;6:667). Necks are left out, where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from osteon.phantom.anatomy.collapse import Collapse, draw_collapse, protrusions, with_protrusion
-from osteon.phantom.anatomy.fields import SmoothField
-from osteon.phantom.anatomy.outline import build_outline
-from osteon.phantom.anatomy.person import Person, draw_person
-from osteon.phantom.anatomy.shapes import VertebralBody, rotation
-from osteon.phantom.anatomy.skeleton import build_skeleton
-from osteon.phantom.anatomy.soft import soft_tissue
+from osteon.phantom.anatomy.person import draw_person
+from osteon.phantom.anatomy.shapes import VertebralBody
 from osteon.phantom.anatomy.spine import build_spine
 from osteon.phantom.lesions import fracture_features as signs
 from osteon.phantom.lesions.fracture import coexisting_lesions, fracture_spots
-from osteon.phantom.lesions.mimics import draw_mimics
-from osteon.phantom.patient import FIELD_STEPS_MM, CtPatient
+from osteon.phantom.lesions.mimics import draw_spine_mimics
+from osteon.phantom.mr.patient import MrPatient, draw_mr_patient
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
@@ -43,7 +39,6 @@ LEVEL_WEIGHTS = {
 OLD_FRACTURES = {True: 0.12, False: 0.45}
 """Mean number of healed fractures of other vertebrae."""
 FIELD_OF_VIEW_MM = 300.0
-_FIELD_HALF_MM = np.array([300.0, 260.0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +56,7 @@ class FracturePatient:
         old: names of vertebrae with a healed fracture.
     """
 
-    patient: CtPatient
+    patient: MrPatient
     malignant: bool
     features: signs.State
     primary: str | None
@@ -96,25 +91,26 @@ def draw_fracture_patient(
     """Draw one patient.
 
     Args:
-        rng: randomness.
+        rng: randomness; the person and the sizes of the bones do not depend on the features.
         malignant: the diagnosis.
         features: instead of drawn ones; a combination that the module's rules forbid looks odd.
         level: name of the fractured vertebra, "T3" to "L5", instead of a drawn one.
     """
-    present = signs.draw_features(rng, malignant=malignant)
-    present = present if features is None else features
-    sex = "F" if rng.random() < FEMALE_SHARE[malignant] else "M"
-    person = draw_person(rng, age_years=draw_age(rng, malignant=malignant), sex=sex)
-    primary = draw_primary(rng, sex=sex) if malignant else None
+    signs_rng, person_rng, shape_rng, anatomy_rng, spots_rng = rng.spawn(5)
+    present = signs.draw_features(signs_rng, malignant=malignant) if features is None else features
+    sex = "F" if person_rng.random() < FEMALE_SHARE[malignant] else "M"
+    person = draw_person(person_rng, age_years=draw_age(person_rng, malignant=malignant), sex=sex)
+    primary = draw_primary(person_rng, sex=sex) if malignant else None
     weights = np.array(LEVEL_WEIGHTS[malignant], dtype=np.float64)
-    drawn = LEVEL_NAMES[int(rng.choice(len(weights), p=weights / weights.sum()))]
+    drawn = LEVEL_NAMES[int(person_rng.choice(len(weights), p=weights / weights.sum()))]
     name = drawn if level is None else level
-    collapse = _collapse(present, rng, malignant=malignant)
-    old = _old_fractures(name, rng, malignant=malignant)
-    patient = _posed(person, {**old, name: collapse}, rng)
+    old = _old_fractures(name, person_rng, malignant=malignant)
+    collapse = _collapse(present, shape_rng, malignant=malignant)
+    spine = build_spine(person, anatomy_rng, collapses={**old, name: collapse})
+    patient = draw_mr_patient(anatomy_rng, person=person, spine=spine)
     bone = next(bone for bone in patient.bones if bone.name == name)
     return FracturePatient(
-        patient=_with_spots(patient, bone, collapse, present=present, malignant=malignant, old=tuple(old), rng=rng),
+        patient=_with_spots(patient, bone, collapse, present=present, malignant=malignant, old=tuple(old), rng=spots_rng),
         malignant=malignant,
         features=present,
         primary=primary,
@@ -143,30 +139,8 @@ def _old_fractures(name: str, rng: np.random.Generator, *, malignant: bool) -> d
     return found
 
 
-def _posed(person: Person, collapses: dict[str, Collapse], rng: np.random.Generator) -> CtPatient:
-    """The patient without lesions."""
-    spine = build_spine(person, rng, collapses=collapses)
-    pose, still = rotation(0.0, person.roll_deg, person.yaw_deg), np.zeros(3)
-    bones = tuple(bone.moved(pose, still) for bone in build_skeleton(spine, person, rng=rng))
-    organs = tuple(replace(o, solid=o.solid.moved(pose, still)) for o in soft_tissue(spine, person, rng=rng))
-    top = max(float(centre[2]) for centre in spine.centres_mm.values()) + 100
-    low, high = np.array([*-_FIELD_HALF_MM, -300.0]), np.array([*_FIELD_HALF_MM, top])
-    fields = tuple(SmoothField.draw(rng, low_mm=low, high_mm=high, step_mm=step) for step in FIELD_STEPS_MM)
-    return CtPatient(
-        person=person,
-        spine=spine,
-        bones=bones,
-        organs=organs,
-        outline=build_outline(spine, person),
-        lesions=(),
-        mimics=(),
-        fields=fields,
-        texture_seed=int(rng.integers(2**31)),
-    )
-
-
 def _with_spots(
-    patient: CtPatient,
+    patient: MrPatient,
     bone: Bone,
     collapse: Collapse,
     *,
@@ -174,7 +148,7 @@ def _with_spots(
     malignant: bool,
     old: tuple[str, ...],
     rng: np.random.Generator,
-) -> CtPatient:
+) -> MrPatient:
     """Changes of the fractured vertebra, lesions of others, and mimics in healthy vertebrae."""
     body = bone.solids[0]
     assert isinstance(body, VertebralBody)
@@ -191,7 +165,8 @@ def _with_spots(
     )
     coexisting: list[Spot] = []
     if signs.OTHERS in present:
-        coexisting = coexisting_lesions(healthy, rng=rng, malignant=malignant)
+        trunk = tuple(other for other in healthy if other.label >= 8)
+        coexisting = coexisting_lesions(trunk, rng=rng, malignant=malignant)
     free = tuple(other for other in healthy if other.name not in {spot.bone for spot in coexisting})
-    mimics = draw_mimics(free, patient.person, rng=rng)
-    return replace(patient, lesions=(*lesions, *coexisting), mimics=tuple(mimics))
+    mimics = draw_spine_mimics(free, patient.person, rng=rng)
+    return patient.with_spots((*lesions, *coexisting), tuple(mimics))

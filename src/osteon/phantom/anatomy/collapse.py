@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 GRADES = ((0.21, 0.25), (0.25, 0.40), (0.40, 0.62))
 """Height loss of Genant's grades 1 to 3; above 62 % a body would be thinner than its marrow changes."""
 GRADE_SHARES = (0.2, 0.45, 0.35)
-FLAT_HOLLOW, SUNKEN_HOLLOW = (0.04, 0.10), (0.36, 0.52)
-"""Depth of both end-plate concavities together, as a share of the wall height: without and with concave collapse."""
+FLAT_HOLLOW, SUNKEN_HOLLOW = (0.04, 0.12), (0.38, 0.54)
+"""Depth of both end-plate concavities together, as a share of the wall height: without and with concave collapse.
+A quarter is seen in healthy small vertebrae: a fractured one is drawn either flatter or clearly sunken."""
 _LEAST_MIDDLE_MM = 4.5
 _KEPT_KYPHOSIS, _MADE_UP_LEVELS = 0.45, 4.0
 
@@ -53,7 +54,7 @@ def genant_grade(loss: float) -> int:
 
 
 def draw_collapse(rng: np.random.Generator, *, wedge: bool, whole: bool, concave: bool) -> Collapse:
-    """Heights of a fractured body; with none of the three it keeps its shape, but for a dent of up to 4 %.
+    """Heights of a fractured body; with none of the three it keeps its shape, but for a loss of up to 4 %.
 
     Args:
         rng: randomness.
@@ -69,11 +70,10 @@ def draw_collapse(rng: np.random.Generator, *, wedge: bool, whole: bool, concave
     elif whole:
         behind = float(np.clip(loss * rng.uniform(0.75, 1.0), 0.21, 0.55))
         front, back = 1 - max(loss, behind), 1 - behind
-    hollow = rng.uniform(*(SUNKEN_HOLLOW if concave else FLAT_HOLLOW)) if concave or wedge or whole else None
     return Collapse(
         front=front,
         back=back,
-        hollow=None if hollow is None else float(hollow),
+        hollow=float(rng.uniform(*(SUNKEN_HOLLOW if concave else FLAT_HOLLOW))),
         upper_share=float(rng.uniform(0.45, 0.65)),
     )
 

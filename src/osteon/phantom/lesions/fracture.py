@@ -32,6 +32,9 @@ BAND_SHARE, PATCHY_SHARE = (0.25, 0.50), (0.2, 0.5)
 IMPACTED = replace(tissues.SCLEROSIS, name="impacted trabeculae", hu=420.0, proton_density=0.16)
 CEMENT = Tissue(name="bone cement", hu=1800.0, proton_density=0.02, t1_ms=(900.0, 1000.0), t2_ms=(15.0, 15.0))
 HAEMATOMA = replace(tissues.OLD_BLOOD, name="haematoma", t1_ms=(800.0, 950.0), t2_ms=(95.0, 85.0))
+PARTLY_BLASTIC = replace(tissues.MIXED, proton_density=0.82)
+"""Not so dark that the whole body would be a dark patch."""
+NECROTIC_FLUID = replace(tissues.NECROSIS, name="necrotic fluid", t2_ms=(300.0, 270.0))
 VIVID = replace(tissues.LYTIC, name="cellular tumour nodule", t1_ms=(1300.0, 1600.0), t2_ms=(140.0, 125.0))
 """A nodule inside marrow that is replaced already: more water than the tumour around it."""
 HYALINE = replace(tissues.VASCULAR, name="atypical haemangioma", fat_fraction=0.08)
@@ -80,13 +83,13 @@ def fracture_spots(
         present: its features.
         rng: randomness.
         malignant: decides between tumour and oedema, sclerosis and so on.
-        bulges: how many of its solids, after the body, its walls push out.
+        bulges: how many of its solids, the last ones, its walls push out.
     """
     body = places.body_of(bone)
     if body is None:
         return []
-    solids = bone.solids[: 1 + bulges]
-    region = solids[0] if bulges == 0 else Joined(solids, blend_mm=bone.blend_mm)
+    pushed_out = bone.solids[len(bone.solids) - bulges :]
+    region = Joined((body, *pushed_out), blend_mm=bone.blend_mm) if bulges else body
     points = _inner_points(region, rng)
     place = _Place(bone=bone, body=body, region=region, points=points, malignant=malignant, present=present)
     spots: list[Spot] = []
@@ -132,13 +135,14 @@ def _spot(
 
 
 def _oedema(rng: np.random.Generator) -> Tissue:
-    """Oedema with its own fat fraction, 24 +- 12 %, and T2."""
-    return tissues.varied(tissues.OEDEMA, rng, fat_sd=0.12)
+    """Oedema with its own fat fraction, 24 +- 12 % but at most 36 % (more would not be told from marrow), and T2."""
+    drawn = tissues.varied(tissues.OEDEMA, rng, fat_sd=0.12)
+    return replace(drawn, fat_fraction=min(drawn.fat_fraction, 0.36))
 
 
 def _tumour(rng: np.random.Generator) -> Tissue:
     """Tumour in the marrow: lytic, now and then mixed; those with much calcium are the dark patches."""
-    return tissues.varied(tissues.MIXED if rng.random() < 0.15 else tissues.LYTIC, rng, fat_sd=0.033)
+    return tissues.varied(PARTLY_BLASTIC if rng.random() < 0.15 else tissues.LYTIC, rng, fat_sd=0.033)
 
 
 def _diffuse(place: _Place, rng: np.random.Generator) -> list[Spot]:
@@ -202,7 +206,7 @@ def _cleft(place: _Place, rng: np.random.Generator) -> list[Spot]:
     middle = places.height_mm(body) / 2 - body.hollow_up_mm
     centre = places.to_lps(body, np.array([0.0, rng.uniform(-0.12, 0.0) * body.depth_mm, middle - thick - 1.2]))
     radii = np.array([0.3 * body.width_mm, rng.uniform(0.24, 0.34) * body.depth_mm, thick])
-    tissue = tissues.NECROSIS if place.malignant else tissues.FLUID
+    tissue = NECROTIC_FLUID if place.malignant else tissues.FLUID
     kind = "necrotic cleft" if place.malignant else "fluid cleft"
     solid = place.within(Ellipsoid(centre, radii, body.frame), inset_mm=0.3)
     return [_spot(place, kind, solid, tissues.varied(tissue, rng), edge_mm=0.3)]
@@ -279,7 +283,7 @@ def coexisting_lesions(bones: tuple[Bone, ...], *, rng: np.random.Generator, mal
     """Nodules in vertebrae other than the fractured one: metastases, or atypical haemangiomas.
 
     Args:
-        bones: vertebrae in view, without the fractured one; at most six of them are taken, one where benign.
+        bones: vertebrae in view, without the fractured one and the neck; at most six are taken, one where benign.
         rng: randomness.
         malignant: which of the two.
     """
@@ -293,7 +297,7 @@ def coexisting_lesions(bones: tuple[Bone, ...], *, rng: np.random.Generator, mal
         place = _Place(
             bone=bone, body=body, region=body, points=np.zeros((0, 3)), malignant=malignant, present=frozenset()
         )
-        radius = float(rng.uniform(0.28, 0.5) * min(places.height_mm(body), body.depth_mm))
+        radius = max(5.0, float(rng.uniform(0.3, 0.5) * min(places.height_mm(body), body.depth_mm)))
         centre = place.at(rng.uniform(-0.2, 0.2), rng.uniform(-0.4, 0.4), rng.uniform(-0.25, 0.25))
         solid = place.within(draw_design(rng, lobes=2, stretch=0.2, roughness=0.08, bumps=0.5).at(centre, radius))
         tissue = _tumour(rng) if malignant else tissues.varied(HYALINE, rng)
