@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from osteon.phantom.patient import CtPatient
 
 
+_BULGE = 0.25
+"""How much further back the muscles reach for every mm beside the spinous processes."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
     """A posed patient, ready to be painted.
@@ -32,6 +36,8 @@ class Scene:
         outline: skin and muscle wall; always in patient axes.
         spots: number in the lesion mask (0 or less: in no mask) and the spot, in painting order.
         fields: random fields of ``patient.FIELD_STEPS_MM``.
+        back_mm: (n, 3) height z, LPS x and y of the muscle wall behind the spine, from below upwards: a closer limit
+            than the outline's; None without one.
         axes: 3 x 3; its columns are the patient's LPS unit vectors along the scene's x, y and z, to the nearest of the
             six directions: what the outline is turned by.
         implants: painted over the bones, see ``anatomy.devices``.
@@ -43,6 +49,7 @@ class Scene:
     outline: Outline
     spots: tuple[tuple[int, Spot], ...]
     fields: tuple[SmoothField, ...]
+    back_mm: Vector | None = None
     axes: Vector = field(default_factory=lambda: np.eye(3))
     implants: tuple[Organ, ...] = ()
 
@@ -54,10 +61,21 @@ class Scene:
 
     def surfaces(self, canvas: Canvas) -> tuple[Array, Array]:
         """Signed distances to skin and muscle wall on a canvas, (z, y, x) mm."""
+        x, y, z = self.lps(canvas)
+        skin, wall = self.outline.distances(x, y, z)
+        if self.back_mm is None:
+            return skin, wall
+        across, back = (np.interp(z, self.back_mm[:, 0], self.back_mm[:, k]).astype(np.float32) for k in (1, 2))
+        reach = y - back - np.float32(_BULGE) * np.minimum(np.abs(x - across), np.float32(30))
+        fat = np.float32(0.8) * self.outline.fat(np.clip(z, self.outline.low_mm, self.outline.high_mm))
+        return np.maximum(skin, reach - fat.astype(np.float32)), np.maximum(wall, reach)
+
+    def lps(self, canvas: Canvas) -> tuple[Array, Array, Array]:
+        """LPS x, y and z of a canvas' voxels as broadcastable arrays, to the nearest of the patient's axes."""
         points = canvas.points
         order, sign = np.abs(self.axes).argmax(axis=1), self.axes.sum(axis=1)
         x, y, z = (points[j] if s > 0 else -points[j] for j, s in zip(order, sign, strict=True))
-        return self.outline.distances(x, y, z)
+        return x, y, z
 
 
 def scene_of(patient: CtPatient) -> Scene:

@@ -107,7 +107,8 @@ def _flava(spine: Spine) -> list[Organ]:
         organs.append(Organ(name="ligament", solid=rope, hu=90, wobble_mm=0.4))
         for side, _ in SIDES:
             ends = [root + np.array([side * 5.0, -2.0, 0.0]) for root in roots]
-            organs.append(Organ(name="ligament", solid=Limb(ends[0], ends[1], 1.7, 1.7, (2.4, 1, 1)), hu=90, wobble_mm=0.4))
+            flavum = Limb(ends[0], ends[1], 1.7, 1.7, (2.4, 1, 1))
+            organs.append(Organ(name="ligament", solid=flavum, hu=90, wobble_mm=0.4))
     return organs
 
 

@@ -24,19 +24,30 @@ class SmoothField:
         lattice: (z, y, x) float32 normal numbers.
         origin_mm: LPS (x, y, z) of lattice point (0, 0, 0).
         step_mm: lattice spacing, about the size of the blobs.
+        stretch: factors of the spacing along (x, y, z): (1, 1, 5) makes blobs that stand upright.
     """
 
     lattice: Array
     origin_mm: tuple[float, float, float]
     step_mm: float
+    stretch: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, *, low_mm: Vector, high_mm: Vector, step_mm: float) -> SmoothField:
+    def draw(
+        cls,
+        rng: np.random.Generator,
+        *,
+        low_mm: Vector,
+        high_mm: Vector,
+        step_mm: float,
+        stretch: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    ) -> SmoothField:
         """Draw a lattice that covers the box from ``low_mm`` to ``high_mm`` (x, y, z)."""
-        count = np.ceil((high_mm - low_mm) / step_mm).astype(int) + 4
+        steps = step_mm * np.asarray(stretch)
+        count = np.ceil((high_mm - low_mm) / steps).astype(int) + 4
         lattice = rng.standard_normal(count[::-1], dtype=np.float32)
-        origin = low_mm - 1.5 * step_mm
-        return cls(lattice, (float(origin[0]), float(origin[1]), float(origin[2])), step_mm)
+        origin = low_mm - 1.5 * steps
+        return cls(lattice, (float(origin[0]), float(origin[1]), float(origin[2])), step_mm, stretch)
 
     def turned(self, axes: Vector) -> SmoothField:
         """The field in the frame whose axes, columns of ``axes``, are the LPS axes in another order or reversed."""
@@ -47,9 +58,10 @@ class SmoothField:
             start = self.origin_mm[order[k]]
             if sign[k] < 0:
                 lattice = np.flip(lattice, 2 - k)
-                start = -(start + (lattice.shape[2 - k] - 1) * self.step_mm)
+                start = -(start + (lattice.shape[2 - k] - 1) * self.step_mm * self.stretch[order[k]])
             origin.append(float(start))
-        return SmoothField(np.ascontiguousarray(lattice), (origin[0], origin[1], origin[2]), self.step_mm)
+        a, b, c = (self.stretch[k] for k in order)
+        return SmoothField(np.ascontiguousarray(lattice), (origin[0], origin[1], origin[2]), self.step_mm, (a, b, c))
 
     def sample(self, xs: Array, ys: Array, zs: Array) -> Array:
         """Values on the grid spanned by three 1-D LPS axes in mm: (len(zs), len(ys), len(xs)) float32.
@@ -58,8 +70,8 @@ class SmoothField:
         last plane goes on in z.
         """
         u, v, w = (
-            (np.asarray(axis, dtype=np.float64) - origin) / self.step_mm
-            for axis, origin in zip((xs, ys, zs), self.origin_mm, strict=True)
+            (np.asarray(axis, dtype=np.float64) - origin) / (self.step_mm * factor)
+            for axis, origin, factor in zip((xs, ys, zs), self.origin_mm, self.stretch, strict=True)
         )
         map_x, map_y = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
         planes: dict[int, Array] = {}

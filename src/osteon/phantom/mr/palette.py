@@ -6,7 +6,7 @@ T2 differ from tissue to tissue, so there is a channel of water signal for every
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from osteon.phantom.mr.signal import water_signal
 if TYPE_CHECKING:
     from collections.abc import Sequence as Several
 
-    from osteon.phantom.anatomy.shapes import Array
+    from numpy.typing import NDArray
+
+    from osteon.phantom.anatomy.shapes import Array, Vector
     from osteon.phantom.anatomy.soft import Organ
     from osteon.phantom.canvas import Canvas, Textures
     from osteon.phantom.lesions.spot import Spot
@@ -79,9 +81,13 @@ class MrPalette:
         sequences: those to be painted; see ``water_channels``.
         marrow_fat: fat fraction of each bone of the scene, 0 to 1.
         muscle_fat: the person's, 0 lean to 1.
+        spine_mm: LPS centres of the vertebrae, (n, 3), from below upwards.
     """
 
-    def __init__(self, sequences: Several[Sequence], *, marrow_fat: Several[float], muscle_fat: float) -> None:
+    def __init__(
+        self, sequences: Several[Sequence], *, marrow_fat: Several[float], muscle_fat: float, spine_mm: Vector
+    ) -> None:
+        self._spine_mm = spine_mm
         self._kinds = list({one.water_key: one for one in sequences}.values())
         self._marrow_fat = np.array([0.4, *marrow_fat], dtype=np.float32)
         self._muscle_fat = muscle_fat
@@ -100,15 +106,32 @@ class MrPalette:
         return self._known[tissue]
 
     def body(self, scene: Scene, canvas: Canvas, *, skin: Array, wall: Array, textures: Textures) -> Array:
-        """Air, skin, fat with thin septa, and the muscle wall."""
-        inside = canvas.share(skin)
-        rind = inside - canvas.share(skin + np.float32(1.8))
-        belt: Array = np.clip(canvas.share(wall) - canvas.share(wall + 11 + 1.5 * textures.coarse), 0, 1)
-        fat = inside * (1 - np.float32(0.06) * np.clip(textures.fine, 0, 2))
-        image: Array = np.asarray(fat * self.value(t.FAT), dtype=np.float32)
-        image += rind * (self.value(t.ORGANS["skin"]) - image)
-        image += belt * (self._muscle(textures) - image)
-        return np.asarray(image, dtype=np.float32)
+        """Air, skin, lobulated fat, the muscle wall in front, what lies between the organs, and the muscles behind."""
+        x, y, z = scene.lps(canvas)
+        aside, behind = x - self._spine_at(z, 0), y - self._spine_at(z, 1)
+        inside = canvas.share(skin) * (z < self._spine_mm[-1, 2] + 170 * scene.person.scale)
+        image: Array = np.asarray(inside * self.value(t.FAT), dtype=np.float32)
+        image *= 1 - np.float32(0.02) * np.clip(textures.fine + textures.middle, 0, 3)
+        _mix(image, inside - canvas.share(skin + np.float32(1.8)), self.value(t.ORGANS["skin"]))
+        muscle = self._muscle(textures)
+        belt = np.clip(canvas.share(wall) - canvas.share(wall + 11 + 1.5 * textures.coarse), 0, 1)
+        _mix(image, np.clip(-behind / 15, 0, 1) * belt, muscle)
+        folds = np.clip(0.4 + 0.45 * textures.coarse + 0.55 * textures.middle, 0, 0.85)
+        folds = folds * np.clip((np.float32(-38.0) - behind) / 22, 0, 1) * canvas.share(wall + 13)
+        _mix(image, folds, self.value(t.ORGANS["bowel"]))
+        neck = np.clip((z - self._spine_mm[-8, 2]) / 30, 0, 1)  # from T1 upwards
+        throat = np.clip(0.75 + 0.3 * textures.middle, 0, 0.95) * np.clip((np.float32(-16.0) - behind) / 8, 0, 1)
+        _mix(image, neck * throat * canvas.share(wall + 8), muscle)
+        gap = np.where(z > self._spine_mm[-20, 2], 2.0, 4.5)  # narrow above T12
+        back = np.clip((np.abs(aside) - gap - textures.coarse) / 4, 0, 1) * np.clip((behind - 12) / 8, 0, 1)
+        _mix(image, back * canvas.share(wall + 2), muscle)
+        fascia = np.clip((behind - 12) / 8, 0, 1) * canvas.share(np.abs(wall + np.float32(2.0)) - np.float32(0.5))
+        _mix(image, fascia, self.value(t.LIGAMENT))
+        return image
+
+    def _spine_at(self, z: Array, axis: int) -> Array:
+        """LPS x or y of the spine at these heights."""
+        return np.interp(z, self._spine_mm[:, 2], self._spine_mm[:, axis]).astype(np.float32)
 
     def organ(self, organ: Organ, textures: Textures) -> Array:
         """Its tissue, a little different from place to place; muscle streaked with fat, fluid with flow."""
@@ -120,13 +143,13 @@ class MrPalette:
             return np.asarray(self.value(tissue) * (1 - loss * self._flow))
         spread = 0.18 if organ.name in ("mediastinum", "bowel", "interspinous", "throat") else 0.05
         if organ.name == "interspinous":
-            share = np.clip(0.5 + 0.5 * textures.fine, 0, 1)
+            share = np.clip(0.55 + 0.22 * textures.fat + 0.15 * textures.fine, 0, 1)
             return np.asarray(self.value(t.FAT) * share + self.value(t.LIGAMENT) * (1 - share))
         return np.asarray(self.value(tissue) * (1 + np.float32(spread) * textures.middle))
 
     def _muscle(self, textures: Textures) -> Array:
-        streaks = np.float32(0.5) * textures.fine + textures.fat
-        share = np.clip((0.02 + 0.30 * self._muscle_fat) * (1 + streaks), 0, 0.9)
+        streaks = np.maximum(np.float32(0.35) * textures.fine + np.float32(1.3) * textures.fat, -1)
+        share = np.clip((0.03 + 0.30 * self._muscle_fat) * (1 + streaks), 0, 0.9)
         return np.asarray(self.value(t.MUSCLE) * (1 - share) + self.value(t.FAT) * share)
 
     def cortex(self, scene: Scene, maps: BoneMaps, *, canvas: Canvas, textures: Textures) -> Array:
@@ -156,6 +179,11 @@ class MrPalette:
     def rim(self, spot: Spot) -> Array:
         """Sclerosis."""
         return self.value(t.SCLEROSIS)
+
+
+def _mix(image: Array, share: NDArray[np.floating[Any]], value: Array) -> None:
+    """Put a share of ``value`` in place of what is there."""
+    image += share.astype(np.float32) * (value - image)
 
 
 def _column(values: Several[float]) -> Array:

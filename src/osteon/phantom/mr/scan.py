@@ -13,6 +13,7 @@ from osteon.phantom.anatomy.shapes import rotation
 from osteon.phantom.canvas import Canvas
 from osteon.phantom.mr.acquisition import Motion, acquire, draw_motion, draw_surroundings
 from osteon.phantom.mr.palette import MrPalette, water_channels
+from osteon.phantom.mr.patient import column_curve
 from osteon.phantom.mr.signal import signal
 from osteon.phantom.painter import paint
 from osteon.phantom.scene import turned
@@ -142,18 +143,13 @@ def _centres(
 ) -> list[Vector]:
     """LPS middles of the stations, from the head downwards."""
     curve = spine_curve(patient)
-    low, high = float(curve[0, 2]) - 75.0, float(curve[-1, 2]) + 15.0
-    count = protocol.stations
-    step = fov_mm * (1 - _OVERLAP)
     if range_mm is not None:
         heights = [0.5 * (range_mm[0] + range_mm[1])]
     elif target_mm is not None:
         heights = [target_mm[2] + float(rng.uniform(-0.12, 0.12)) * fov_mm]
-    elif (count - 1) * step + fov_mm > high - low:
-        heights = [0.5 * (low + high) + step * (0.5 * (count - 1) - k) for k in range(count)]
     else:
-        top = float(rng.uniform(low + (count - 1) * step + fov_mm, high)) - fov_mm / 2
-        heights = [top - k * step for k in range(count)]
+        low, high = float(curve[0, 2]) - 85.0, float(curve[-1, 2]) + 45.0
+        heights = _heights(low, high, fov_mm=fov_mm, count=protocol.stations, rng=rng)
     order = np.argsort(curve[:, 2])
     centres = []
     for z in heights:
@@ -163,6 +159,16 @@ def _centres(
         middle = 0.5 * (float(part[:, 1].min()) + float(part[:, 1].max()))
         centres.append(np.array([x + rng.normal(0, 1.5), middle - 0.04 * fov_mm + rng.normal(0, 8), z]))
     return centres
+
+
+def _heights(low: float, high: float, *, fov_mm: float, count: int, rng: np.random.Generator) -> list[float]:
+    """Middles of the stations, from the head down: over the whole spine where they reach, else from anywhere."""
+    if count == 1:
+        return [float(rng.uniform(low + fov_mm / 2, high - fov_mm / 2))]
+    reach = (count - 1) * fov_mm * (1 - _OVERLAP) + fov_mm
+    top = high if reach >= high - low else float(rng.uniform(low + reach, high))
+    step = (max(min(reach, high - low), fov_mm) - fov_mm) / (count - 1)
+    return [top - fov_mm / 2 - k * step for k in range(count)]
 
 
 def _grid(centre: Vector, direction: Vector, *, matrix: int, fov_mm: float, protocol: Protocol) -> Grid:
@@ -232,7 +238,12 @@ def _band(spine_px: Vector, size: int, *, pixel_mm: float, rng: np.random.Genera
 def _render(scene: Scene, patient: MrPatient, protocol: Protocol, *, grid: Grid, motions: list[Motion]) -> _Render:
     """Paint sub-slices a few slices at a time and average them over the slice thickness."""
     sequences = protocol.sequences
-    palette = MrPalette(sequences, marrow_fat=patient.marrow_fat, muscle_fat=patient.person.muscle_fat)
+    palette = MrPalette(
+        sequences,
+        marrow_fat=patient.marrow_fat,
+        muscle_fat=patient.person.muscle_fat,
+        spine_mm=column_curve(patient.bones),
+    )
     channels = water_channels(sequences)
     shape = grid.shape
     out = _Render(
