@@ -12,9 +12,11 @@ from rich.console import Console
 
 from osteon.cli.arguments import check_device, check_out, open_model
 from osteon.cli.progress import progress_bar
-from osteon.errors import InputError, OsteonError
+from osteon.errors import InputError, OsteonError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from osteon.dicom.scan import ScanResult
     from osteon.systems.protocol import ReadOptions, System
 
@@ -52,8 +54,15 @@ def register(app: typer.Typer) -> None:
         device: str = typer.Option("auto", "--device", help="auto, cpu or cuda."),
         jobs: int = typer.Option(0, "--jobs", min=0, help="Threads; 0 for one a core."),
         series_uid: str = typer.Option("", "--series", help="SeriesInstanceUID to read; else the best fit is chosen."),
+        lesions: Path | None = typer.Option(
+            None, "--lesions", help="Mask of the lesions (NIfTI or DICOM SEG), for differential; else lytic finds them."
+        ),
+        roles: list[str] = typer.Option(
+            [], "--role", help="UID=NAME: what a series is (T1, ..., none), whatever its headers say; may be repeated."
+        ),
         as_json: bool = typer.Option(False, "--json", help="Print a summary as JSON on stdout."),
     ) -> None:
+        from osteon.dicom.sequences import parse_roles
         from osteon.systems.protocol import ReadOptions
 
         check_device(device)
@@ -63,7 +72,8 @@ def register(app: typer.Typer) -> None:
 
             torch.set_num_threads(jobs)
         system, loaded = open_model(model, device=device)
-        options = ReadOptions(series_uid=series_uid, jobs=jobs or None)
+        check_lesions(lesions, studies)
+        options = ReadOptions(series_uid=series_uid, roles=parse_roles(roles), jobs=jobs or None, lesions=lesions)
         summaries: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         for number, path in enumerate(studies, start=1):
@@ -77,6 +87,17 @@ def register(app: typer.Typer) -> None:
         _show(summaries, failures, as_json=as_json)
         if failures:
             raise typer.Exit(1)
+
+
+def check_lesions(lesions: Path | None, studies: Sequence[Path]) -> None:
+    """Refuse a mask that is not there, or one for several studies.
+
+    Raises:
+        UsageError: it is so.
+    """
+    if lesions is not None and (len(studies) > 1 or not lesions.is_file()):
+        why = f"one mask for {len(studies)} studies" if len(studies) > 1 else "no such file"
+        raise UsageError(f"--lesions {lesions.name}: {why}; give one study, and the file of its mask")
 
 
 def read_path(path: Path, system: System, model: Any, *, out: Path, options: ReadOptions | None = None) -> Outcome:

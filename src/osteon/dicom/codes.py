@@ -7,7 +7,7 @@ PS3.3 8.2), since no verified SNOMED CT or RadLex code was found for them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 IN_PYDICOM = "pydicom"
 PRIVATE_SCHEME = "99OSTEON"
@@ -141,6 +141,38 @@ KINDS: dict[str, KindCodes] = {
 def kind_codes(kind: str) -> KindCodes:
     """Codes of a kind of finding; one that the table does not know is a lesion."""
     return KINDS.get(kind.strip().lower(), KINDS["lesion"])
+
+
+PROBABILITY_MYELOMA = _private("prob-myeloma", "Probability of multiple myeloma against osteolytic metastasis")
+SLICES_READ = _private("slices-read", "Number of slices read")
+SHARE_OF_SLICES_MYELOMA = _private("slices-myeloma", "Share of slices that look like multiple myeloma")
+MORE_PROBABLE = _private("more-probable", "More probable diagnosis")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerdictCodes:
+    """How one verdict on the whole examination is coded.
+
+    Attributes:
+        name: what is said.
+        unit: of a number; None for one of ``values``.
+        scale: what the number is multiplied by to be in ``unit``.
+        values: the verdict's text -> its code.
+    """
+
+    name: Concept
+    unit: Concept | None = None
+    scale: float = 1.0
+    values: dict[str, Concept] = field(default_factory=dict)
+
+
+VERDICTS: dict[str, VerdictCodes] = {
+    "diagnosis": VerdictCodes(name=MORE_PROBABLE, values={"myeloma": MULTIPLE_MYELOMA, "metastasis": BONY_METASTASIS}),
+    "probability_myeloma": VerdictCodes(name=PROBABILITY_MYELOMA, unit=PERCENT, scale=100.0),
+    "share_of_slices_for_myeloma": VerdictCodes(name=SHARE_OF_SLICES_MYELOMA, unit=PERCENT, scale=100.0),
+    "slices_read": VerdictCodes(name=SLICES_READ, unit=NO_UNITS),
+}
+"""Key of ``Reading.verdicts`` -> codes; a verdict that is not here, or is None, is not in the SR."""
 
 
 def site_codes(site: str | None) -> tuple[Concept, Concept | None]:

@@ -158,7 +158,7 @@ def _algorithm(reading: Reading) -> Any:
 
 
 def _examination(reading: Reading) -> Any:
-    """TID 1501 group on the whole examination: were there findings, and how many."""
+    """TID 1501 group on the whole examination: were there findings, how many, and the coded verdicts."""
     from highdicom.sr import (
         Measurement,
         MeasurementsAndQualitativeEvaluations,
@@ -167,15 +167,28 @@ def _examination(reading: Reading) -> Any:
     )
 
     answer = codes.PRESENT if reading.findings else codes.ABSENT
+    known = [(codes.VERDICTS[key], value) for key, value in reading.verdicts.items() if key in codes.VERDICTS]
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=make_uid("examination", reading.series_uid), identifier=f"osteon {reading.system}: whole examination"
         ),
         algorithm_id=_algorithm(reading),
         measurements=[
-            Measurement(name=coded(codes.NUMBER_OF_LESIONS), value=len(reading.findings), unit=coded(codes.NO_UNITS))
+            Measurement(name=coded(codes.NUMBER_OF_LESIONS), value=len(reading.findings), unit=coded(codes.NO_UNITS)),
+            *(
+                Measurement(name=coded(one.name), value=round(value * one.scale, 4), unit=coded(one.unit))
+                for one, value in known
+                if one.unit is not None and value is not None
+            ),
         ],
-        qualitative_evaluations=[QualitativeEvaluation(name=coded(codes.LESION), value=coded(answer))],
+        qualitative_evaluations=[
+            QualitativeEvaluation(name=coded(codes.LESION), value=coded(answer)),
+            *(
+                QualitativeEvaluation(name=coded(one.name), value=coded(one.values[value]))
+                for one, value in known
+                if one.unit is None and value in one.values
+            ),
+        ],
     )
 
 

@@ -35,12 +35,16 @@ class ReadOptions:
     Attributes:
         series_uid: the only SeriesInstanceUID to read; "" for the best fit.
         jobs: threads that decode; None for one a core.
+        roles: SeriesInstanceUID -> what the series is taken for ("T1", ..., "none"), instead of what its headers say.
         on_progress: called with (done, total, stage).
+        lesions: a mask of the lesions (NIfTI or DICOM SEG), for systems that do not look for them themselves.
     """
 
     series_uid: str = ""
     jobs: int | None = None
+    roles: dict[str, str] = field(default_factory=dict)
     on_progress: Callable[[int, int, str], None] = no_case
+    lesions: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

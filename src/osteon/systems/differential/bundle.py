@@ -1,0 +1,150 @@
+"""The ``differential`` model bundle: writing what was trained, loading it ready to read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from osteon.errors import BundleError, OsteonError, UsageError
+from osteon.systems.differential.config import CLASSES, DifferentialConfig
+from osteon.systems.differential.network import build_network
+from osteon.systems.differential.patients import THRESHOLD
+from osteon.systems.settings import configure
+from osteon.training.bundle import ModelBundle, ModelFacts, read_bundle, write_bundle
+from osteon.training.config import CHOICES
+from osteon.training.weights import load_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from osteon.networks.slice_classifier import SliceClassifier
+
+SYSTEM, NETWORK = "differential", "classifier"
+OPERATING_POINT = {
+    "threshold": THRESHOLD,
+    "chosen": "not by data: a patient is called myeloma where that is the more probable of the two",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DifferentialModel:
+    """A classifier in evaluation mode on one device, with the bundle it came from."""
+
+    bundle: ModelBundle
+    config: DifferentialConfig
+    network: SliceClassifier
+    device: str
+
+
+def save_model(
+    folder: Path,
+    *,
+    config: DifferentialConfig,
+    network: SliceClassifier,
+    started_from: str,
+    calibration: dict[str, Any],
+    training_data: dict[str, Any],
+    metrics: dict[str, Any],
+) -> ModelBundle:
+    """Write the bundle."""
+    # a file of starting weights is a path on this machine: its name alone goes with the model
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+    facts = ModelFacts(
+        system=SYSTEM,
+        name=f"{SYSTEM}-{config.backbone}",
+        version="1",
+        classes=CLASSES,
+        config={**plain, "weights": started_from, "learn": "all" if config.learns_all else "head", "device": "auto"},
+        operating_point=OPERATING_POINT,
+        calibration=calibration,
+        training_data=training_data,
+    )
+    card = card_text(facts, metrics)
+    return write_bundle(folder, facts, weights={NETWORK: network.state_dict()}, metrics=metrics, card=card, half=True)
+
+
+def load_model(folder: Path, *, device: str = "auto") -> DifferentialModel:
+    """Read a bundle and build its network.
+
+    Args:
+        folder: of the bundle.
+        device: "auto" (a GPU if there is one), "cpu" or "cuda".
+
+    Raises:
+        BundleError: the bundle is damaged, of another version or of another system.
+        UsageError: the device is unknown or not there.
+    """
+    if device not in CHOICES["device"]:
+        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
+    bundle = read_bundle(folder)
+    if bundle.facts.system != SYSTEM:
+        raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
+    try:
+        settings = {key: value for key, value in bundle.facts.config.items() if key != "weights"}
+        config = replace(configure(DifferentialConfig(), settings), weights="none")
+        float(bundle.facts.calibration["slope"]), float(bundle.facts.calibration["intercept"])
+        if bundle.facts.classes != CLASSES:
+            raise UsageError(f"classes {bundle.facts.classes}; expected {CLASSES}")
+        network = build_network(config)
+        load_weights(network, bundle.weights_path(NETWORK))
+    except BundleError:
+        raise
+    except (OsteonError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
+            "again with this osteon, or use the osteon that made it"
+        ) from error
+    chosen = ("cuda" if there else "cpu") if device == "auto" else device
+    return DifferentialModel(bundle=bundle, config=config, network=network.to(chosen).eval(), device=chosen)
+
+
+def trained_on(bundle: ModelBundle, fingerprint: str) -> bool:
+    """Whether pictures of a scan (see ``train.scan_fingerprint``) were among those of training or validation."""
+    known = bundle.facts.training_data.get("fingerprints", ())
+    return isinstance(known, list | tuple) and fingerprint in known
+
+
+def card_text(facts: ModelFacts, metrics: dict[str, Any]) -> str:
+    """The model card, in Markdown."""
+    data, config = facts.training_data, facts.config
+    warning = (
+        "**Trained on phantoms only. Not for clinical use.** It has never seen a patient."
+        if data.get("kind") == "phantom"
+        else "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."
+    )
+    lines = [
+        "# differential: myeloma or osteolytic metastasis on CT slices of the spine",
+        "",
+        warning,
+        "",
+        "## What it is",
+        "",
+        f"A {config['backbone']} network on single slices that show lytic lesions: 8-bit JPEG, window "
+        f"{config['window_hu'][0]:g} to {config['window_hu'][1]:g} HU, {config['input_px']} pixels; mean log-odds of a "
+        "patient's slices, calibrated to the probability of myeloma against metastasis.",
+        "",
+        "After Simsek et al., Harran Univ Tip Fak Derg 2025, doi 10.35440/hutfd.1563046; the patient's answer, its "
+        "calibration and the split by patient are ours.",
+        "",
+        f"Starting weights: {config['weights']}.",
+        "",
+        "## Training data",
+        "",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in data.items() if key != "fingerprints"),
+        "",
+        "## Measured on the validation patients (they also chose the epoch and the calibration)",
+        "",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in metrics.items()),
+        "",
+        "## Not for",
+        "",
+        "Diagnosis or treatment decisions; patients who may have neither of the two, since it knows no third answer; "
+        "sclerotic lesions; children; spines with cement or metal.",
+        "",
+    ]
+    return "\n".join(lines)

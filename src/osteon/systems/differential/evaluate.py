@@ -1,0 +1,144 @@
+"""Evaluating a ``differential`` model on a cohort with lesion masks and diagnoses: patients, and slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from osteon.errors import CohortError, OsteonError
+from osteon.report.result import StatsResult
+from osteon.systems.differential.bundle import trained_on
+from osteon.systems.differential.config import CLASSES
+from osteon.systems.differential.images import decode, diagnosis_of, gather_pictures, load_case, resize, scan_jpegs
+from osteon.systems.differential.network import myeloma_logits, side_of, to_probability
+from osteon.systems.differential.patients import THRESHOLD, by_patient, calibrated, mean_logit
+from osteon.systems.differential.sections import Answers, evaluation_sections
+from osteon.systems.differential.train import scan_fingerprints
+from osteon.systems.protocol import SystemEvaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from osteon.cohort.manifest import Case, Cohort
+    from osteon.systems.differential.bundle import DifferentialModel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseResult:
+    """One case: log-odds (n,) of its slices, and whether the model has seen them."""
+
+    case: Case
+    label: int
+    logits: NDArray[np.float64]
+    seen: bool
+
+
+def evaluate(
+    model: DifferentialModel,
+    cohort: Cohort,
+    *,
+    on_case: Callable[[int, int, str], None] = lambda done, total, case: None,
+) -> SystemEvaluation:
+    """Answer for every case, from its true lesions, and compare with its diagnosis.
+
+    A case that cannot be read, or none of whose slices shows a lesion, costs that case; it is named in ``failures``.
+
+    Raises:
+        CohortError: no case could be evaluated.
+    """
+    results: list[CaseResult] = []
+    failures: dict[str, str] = {}
+    for number, case in enumerate(cohort.cases, start=1):
+        try:
+            results.append(evaluate_case(model, cohort, case))
+        except OsteonError as error:
+            failures[case.case] = str(error)
+        on_case(number, len(cohort.cases), case.case)
+    if not results:
+        first = next(iter(failures.values()), "it has no cases")
+        raise CohortError(f"cohort {cohort.name}: no case could be evaluated; first reason: {first}")
+    logits = np.concatenate([one.logits for one in results])
+    sizes = [len(one.logits) for one in results]
+    labels = np.repeat([one.label for one in results], sizes)
+    names = np.repeat([one.case.patient for one in results], sizes)
+    calibration = model.bundle.facts.calibration
+    patients = by_patient(names, logits, labels)
+    result = StatsResult(
+        verb="evaluate",
+        title=f"differential on {cohort.name}",
+        inputs=(cohort.name, model.bundle.facts.name),
+        settings={
+            "model": model.bundle.hash,
+            "positive class": CLASSES[1],
+            "threshold": THRESHOLD,
+            "calibration": str(calibration.get("how", "")),
+            "lesions": "the true ones of the cohort: finding them is not part of these figures",
+        },
+        sections=evaluation_sections(
+            Answers(label=labels, score=to_probability(logits), patient=names, unit="slices"),
+            Answers(
+                label=patients.label,
+                score=calibrated(patients.logit, calibration),
+                patient=patients.name,
+                unit="patients",
+            ),
+        ),
+        warnings=_warnings(cohort, results, failures),
+    )
+    return SystemEvaluation(result=result, rows=[_row(one, calibration) for one in results], failures=failures)
+
+
+def evaluate_case(model: DifferentialModel, cohort: Cohort, case: Case) -> CaseResult:
+    """Answer for one case.
+
+    Raises:
+        CohortError: no diagnosis, no lesion mask, or no slice that shows a lesion.
+    """
+    label = diagnosis_of(case)
+    volume, lesions = load_case(cohort, case)
+    indices, jpegs = scan_jpegs(volume, lesions, config=model.config)
+    if not jpegs:
+        raise CohortError(f"case {case.case}: no slice shows a lesion of {model.config.min_lesion_mm2:g} mm2 or more")
+    side = side_of(model.config)
+    pictures = gather_pictures(
+        [
+            (resize(decode(jpeg), side), label, case.patient, case.case, int(k))
+            for k, jpeg in zip(indices, jpegs, strict=True)
+        ]
+    )
+    return CaseResult(
+        case=case,
+        label=label,
+        logits=myeloma_logits(model.network, pictures.pixels),
+        seen=trained_on(model.bundle, scan_fingerprints(pictures)[case.case]),
+    )
+
+
+def _row(result: CaseResult, calibration: dict[str, Any]) -> dict[str, Any]:
+    probability = float(calibrated(mean_logit(result.logits), calibration))
+    return {
+        "case": result.case.case,
+        "diagnosis": CLASSES[result.label],
+        "answer": CLASSES[int(probability >= THRESHOLD)],
+        "probability_myeloma": round(probability, 4),
+        "slices": len(result.logits),
+        "slices_for_myeloma": int((result.logits >= 0).sum()),
+    }
+
+
+def _warnings(cohort: Cohort, results: list[CaseResult], failures: dict[str, str]) -> tuple[str, ...]:
+    notes = []
+    if cohort.is_phantom:
+        notes.append("Phantoms: these figures say nothing about patients.")
+    seen = sorted(one.case.case for one in results if one.seen)
+    if seen:
+        notes.append(f"{len(seen)} scans are among those that the model was trained on: {', '.join(seen[:5])}.")
+    if len({one.label for one in results}) < len(CLASSES):
+        notes.append("One diagnosis only: no AUROC, and half of the figures are not defined.")
+    if failures:
+        notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
+    return tuple(notes)
