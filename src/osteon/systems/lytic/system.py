@@ -124,6 +124,6 @@ def reproduce(
     on_case: Callable[[int, int, str], None],
 ) -> Reproduction:
     """See ``protocol.System.reproduce``; the recipe is ``recipes/lytic-published.toml``."""
-    from osteon.systems.lytic.published import reproduce as reproduce_lytic
+    from osteon.systems.lytic.published.reproduce import reproduce as reproduce_lytic
 
     return reproduce_lytic(out, options=options, on_step=on_step, on_case=on_case)
