@@ -39,9 +39,11 @@ def read_labelme_slice(path: Path) -> SliceAnnotation:
         _rectangle(shape, where=f"{path.name}, shape {number}")
         for number, shape in enumerate(document["shapes"], start=1)
     )
+    *folders, image_name = re.split(r"[/\\]", image_path)
     try:
         return SliceAnnotation(
-            image_name=re.split(r"[/\\]", image_path)[-1],
+            image_name=image_name,
+            series=folders[0] if len(folders) == 1 and folders[0].strip(".") else "",
             height=_length(document, "imageHeight"),
             width=_length(document, "imageWidth"),
             rectangles=rectangles,
@@ -80,7 +82,7 @@ def write_labelme_slice(path: Path, annotation: SliceAnnotation) -> None:
         "version": WRITTEN_VERSION,
         "flags": {},
         "shapes": shapes,
-        "imagePath": annotation.image_name,
+        "imagePath": "/".join(part for part in (annotation.series, annotation.image_name) if part),
         "imageData": None,
         "imageHeight": annotation.height,
         "imageWidth": annotation.width,
@@ -91,12 +93,15 @@ def write_labelme_slice(path: Path, annotation: SliceAnnotation) -> None:
 
 
 def write_labelme(folder: Path, annotations: Sequence[SliceAnnotation]) -> tuple[Path, ...]:
-    """Write one JSON a slice, named after its image; ``folder`` must be new or empty.
+    """Write one JSON a slice, named after its series and image; ``folder`` must be new or empty.
 
     Raises:
         InputError: two images whose names differ only in the ending, or the folder is not empty.
     """
-    names = [annotation.image_name.rsplit(".", 1)[0] + ".json" for annotation in annotations]
+    names = [
+        "-".join(part for part in (one.series, one.image_name.rsplit(".", 1)[0]) if part) + ".json"
+        for one in annotations
+    ]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise InputError(f"{folder.name}: several images would share {twice[0]}; rename the images")

@@ -39,6 +39,7 @@ class SliceAnnotation:
 
     Attributes:
         image_name: file name of the slice's image (no folders); never opened.
+        series: name of the image's folder where a study has one a series ("02-t2"); empty if unknown.
         height, width: rows and columns of the image.
         slice_index: index of the slice in its volume, if known.
     """
@@ -48,10 +49,13 @@ class SliceAnnotation:
     width: int
     rectangles: tuple[Rectangle, ...] = ()
     slice_index: int | None = None
+    series: str = ""
 
     def __post_init__(self) -> None:
         if not self.image_name or set(self.image_name) & set("/\\\0") or self.image_name in (".", ".."):
             raise InputError(f"image name {self.image_name!r}: expected a file name without folders")
+        if set(self.series) & set("/\\\0") or self.series in (".", ".."):
+            raise InputError(f"series {self.series!r}: expected the name of one folder, or nothing")
         if self.height < 1 or self.width < 1:
             raise InputError(
                 f"{self.image_name}: image of {self.width} x {self.height} pixels; expected at least 1 x 1"

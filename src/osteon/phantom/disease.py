@@ -15,6 +15,8 @@ from osteon.phantom.lesions.mimics import draw_spine_mimics
 from osteon.phantom.lesions.pitfalls import draw_radiation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from osteon.phantom.anatomy.bones import Bone
@@ -182,7 +184,7 @@ def draw_disease(diagnosis: Diagnosis, bones: tuple[Bone, ...], person: Person, 
     mimics = draw_spine_mimics(bones, person, rng=rng)
     if diagnosis.name == "metastasis" and rng.random() < RADIATION_SHARE:
         mimics = draw_radiation(bones, rng=rng) + mimics
-    return Disease(lesions=tuple(lesions), mimics=tuple(mimics), labels=_labels(diagnosis, lesions, bones))
+    return Disease(lesions=tuple(lesions), mimics=tuple(mimics), labels=labels_of(diagnosis, lesions, bones))
 
 
 def _lesions(diagnosis: Diagnosis, bones: tuple[Bone, ...], person: Person, *, rng: np.random.Generator) -> list[Spot]:
@@ -199,7 +201,7 @@ def _lesions(diagnosis: Diagnosis, bones: tuple[Bone, ...], person: Person, *, r
     )
 
 
-def _labels(diagnosis: Diagnosis, lesions: list[Spot], bones: tuple[Bone, ...]) -> dict[str, Any]:
+def labels_of(diagnosis: Diagnosis, lesions: Sequence[Spot], bones: tuple[Bone, ...]) -> dict[str, Any]:
     """Labels of the case; a healthy patient has none but a lesion count of 0 where lesions are counted."""
     if diagnosis.system == "metastasis":
         origin = "none" if diagnosis.primary is None else diagnosis.primary.name

@@ -103,6 +103,20 @@ def draw_ct_scan(
         range_mm = (float(low), float(low + length)) if profile == "small" else WHOLE_MM
     share = min(1.0, (range_mm[1] - range_mm[0]) / (WHOLE_MM[1] - WHOLE_MM[0]) + 0.15)
     patient = draw_patient(rng, mean_lesions=mean_lesions * share, range_mm=range_mm)
+    return annotated_scan(patient, scanner, range_mm, rng=rng)
+
+
+def annotated_scan(
+    patient: CtPatient, scanner: Scanner, range_mm: tuple[float, float], *, rng: np.random.Generator
+) -> CtScan:
+    """Scan a patient on a table and keep in the mask what an annotator could have counted.
+
+    Args:
+        patient: from ``patient.draw_patient``.
+        scanner: protocol.
+        range_mm: heights (z) to scan.
+        rng: of the place on the table.
+    """
     grid = _grid(patient, scanner, range_mm, rng=rng)
     table_mm = float(rng.uniform(95, 135)) if rng.random() < 0.9 else None
     hu, sites, lesions, vertebrae = scan_patient(patient, grid, scanner=scanner, table_mm=table_mm)
