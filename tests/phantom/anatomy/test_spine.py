@@ -16,7 +16,9 @@ NAMES = [level.name for level in LEVELS] + ["C1"]
 @pytest.fixture(scope="module")
 def person() -> Person:
     drawn = draw_person(np.random.default_rng(2))
-    return replace(drawn, scale=1.0, degeneration=0.0, scoliosis_mm=0.0)
+    tilts = (33.0, 3.0, -9.0, 4.0, 26.0, 8.0, 2.0)
+    still = {"scoliosis_mm": 0.0, "cobb_deg": 0.0, "slip_mm": 0.0, "bridging": 0.0}
+    return replace(drawn, scale=1.0, degeneration=0.0, tilt_deg=tilts, **still)
 
 
 @pytest.fixture(scope="module")
