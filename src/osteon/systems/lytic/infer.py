@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from osteon.networks.yolov5 import detect
 from osteon.systems.lytic.bone import bone_masks
 from osteon.systems.lytic.config import SITES
 from osteon.systems.lytic.detector import hadamard
+from osteon.training.batches import prefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
@@ -33,6 +35,8 @@ MOST_COVERED = 0.5
 """A candidate more of which lies in surer ones is taken for the same lesion and dropped."""
 DETECT_EVERY_MM = 2.0
 """Slices closer together than this are read every other (third, ...) one by the detectors."""
+AHEAD = 4
+"""Images made beforehand for the detectors."""
 FEATURES = ("logit of the best score", "mean score over the best", "log of the number of slices", "log of the diameter")
 
 
@@ -117,16 +121,24 @@ def detect_slices(
     """Boxes (n, 4) in pixel edges of the volume and scores (n,), by slice, for slices with bone."""
     result = []
     step = detection_step(spacing_mm[2])
-    for index in range(0, hu.shape[0], step):
-        window = _bone_window(bone, index, spacing_mm=spacing_mm, margin_mm=10.0)
-        if window is not None:
-            image = hadamard(hu, bone, index, spacing_mm=spacing_mm, config=config, window=window)
-            boxes, scores = _detect_image(image, detectors, config)
-            rows, columns = (part.stop - part.start for part in window)
-            scale = np.array([columns / image.shape[2], rows / image.shape[1]] * 2, dtype=np.float32)
-            offset = np.array([window[1].start, window[0].start] * 2, dtype=np.float32)
-            result.append((index, boxes * scale + offset, scores))
-        on_progress(min(index + step, hu.shape[0]), hu.shape[0], "lesions")
+
+    def prepared() -> Iterator[tuple[int, tuple[slice, slice] | None, NDArray[np.float32] | None]]:
+        for index in range(0, hu.shape[0], step):
+            window = _bone_window(bone, index, spacing_mm=spacing_mm, margin_mm=10.0)
+            image = None
+            if window is not None:
+                image = hadamard(hu, bone, index, spacing_mm=spacing_mm, config=config, window=window)
+            yield index, window, image
+
+    with closing(prefetch(prepared(), ahead=AHEAD)) as images:  # made by a thread while the networks work
+        for index, window, image in images:
+            if window is not None and image is not None:
+                boxes, scores = _detect_image(image, detectors, config)
+                rows, columns = (part.stop - part.start for part in window)
+                scale = np.array([columns / image.shape[2], rows / image.shape[1]] * 2, dtype=np.float32)
+                offset = np.array([window[1].start, window[0].start] * 2, dtype=np.float32)
+                result.append((index, boxes * scale + offset, scores))
+            on_progress(min(index + step, hu.shape[0]), hu.shape[0], "lesions")
     return result
 
 
