@@ -55,7 +55,7 @@ FAT_T1_MS = (290.0, 370.0)
 """T1 of fat protons: 240 to 343 ms are stated at 1.5 T, 382 ms at 3 T."""
 FAT_T2_MS = (62.0, 66.0)
 """T2 of fat protons in a single spin echo."""
-FAT_T2_TRAIN_MS = (125.0, 115.0)
+FAT_T2_TRAIN_MS = (112.0, 105.0)
 """Apparent T2 in a train of close echoes, which undo J-coupling: why fat is bright on TSE. A guess that gives the
 usual contrast."""
 

@@ -36,10 +36,10 @@ def made(
     )
 
 
-LYTIC = made("lytic tumour", 55, 0.92, 0.03, t1=1050, t2=70, uptake=2.2)
+LYTIC = made("lytic tumour", 55, 0.92, 0.03, t1=1320, t2=80, uptake=2.2)
 BLASTIC = made("blastic tumour", 654, 0.38, 0.04, t1=1000, t2=45, uptake=0.9)
-MIXED = made("mixed tumour", 260, 0.65, 0.05, t1=1020, t2=58, uptake=1.6)
-MYELOMA = made("myeloma", 55, 0.92, 0.05, t1=1020, t2=68, uptake=1.9)
+MIXED = made("mixed tumour", 260, 0.65, 0.05, t1=1250, t2=62, uptake=1.6)
+MYELOMA = made("myeloma", 55, 0.92, 0.05, t1=1220, t2=74, uptake=1.9)
 NECROSIS = made("necrosis", 22, 0.97, 0.0, t1=1900, t2=150)
 FLUID = made("fluid", 15, 1.0, 0.0, t1=2600, t2=450)
 OLD_BLOOD = made("old blood", 55, 0.95, 0.0, t1=420, t2=75)

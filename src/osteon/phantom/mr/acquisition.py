@@ -187,7 +187,7 @@ class _Sampler:
         moved = np.exp(-2j * np.pi * (ky if self.along_rows else kx) * shift)
         self.still, self.fat = still.astype(np.complex64), (still * moved).astype(np.complex64)
         line = kx if self.along_rows else ky  # breathing modulates line after line of the phase direction
-        wave = np.cos(2 * np.pi * line * size / motion.ghost_turns + 1.0)
+        wave = np.cos(2 * np.pi * line * size / motion.ghost_turns)
         self.ghost = (motion.ghost * wave).astype(np.float32)
 
     def slice(self, fat: Array, water: Array, *, noise: float, rng: np.random.Generator) -> Array:
