@@ -16,6 +16,7 @@ from osteon.phantom.anatomy.shapes import VertebralBody
 from osteon.phantom.canvas import Canvas
 from osteon.phantom.lesions import fracture_features as ff
 from osteon.phantom.mr.palette import MrPalette, water_channels
+from osteon.phantom.mr.patient import column_curve
 from osteon.phantom.mr.sequence import Sequence
 from osteon.phantom.mr.signal import fat_left, fat_signal, water_left
 from osteon.phantom.painter import paint
@@ -71,7 +72,12 @@ def picture(fracture: FracturePatient, *, half_mm: tuple[float, float, float], s
     centre = bone.frame.T @ bone.centre
     left, back, up = (np.arange(-half, half + step / 2, step, dtype=np.float32) for half in half_mm)
     xs, ys, zs = ((axis + c).astype(np.float32) for axis, c in zip((left, back, up), centre, strict=True))
-    palette = MrPalette(SEQUENCES, marrow_fat=patient.marrow_fat, muscle_fat=patient.person.muscle_fat)
+    palette = MrPalette(
+        SEQUENCES,
+        marrow_fat=patient.marrow_fat,
+        muscle_fat=patient.person.muscle_fat,
+        spine_mm=column_curve(patient.bones),
+    )
     image, truth = paint(turned(patient.scene, bone.frame), Canvas(xs, ys, zs, step), palette)
     t1, t2 = (
         np.abs(water_left(one) * image[channel] + fat_left(one) * fat_signal(one) * image[0])

@@ -19,10 +19,13 @@ from osteon.phantom.anatomy.spine import build_spine
 from osteon.phantom.lesions import fracture_features as signs
 from osteon.phantom.lesions.fracture import coexisting_lesions, fracture_spots
 from osteon.phantom.lesions.mimics import draw_spine_mimics
+from osteon.phantom.lesions.shapes import Joined
 from osteon.phantom.mr.patient import MrPatient, draw_mr_patient
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
+    from osteon.phantom.anatomy.person import Person
+    from osteon.phantom.anatomy.shapes import Solid
     from osteon.phantom.lesions.spot import Spot
 
 AGE_YEARS = (23.0, 95.0)
@@ -38,7 +41,8 @@ LEVEL_WEIGHTS = {
 }
 OLD_FRACTURES = {True: 0.12, False: 0.45}
 """Mean number of healed fractures of other vertebrae."""
-FIELD_OF_VIEW_MM = 300.0
+REACH_MM = 126.0
+"""How far from the fracture other vertebrae have lesions: within a field of view of 30 cm."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +56,7 @@ class FracturePatient:
         features: those of ``fracture_features.FEATURES`` that are present.
         primary: name of the primary tumour; None where benign.
         bone: the fractured vertebra, as rendered.
+        region: its body with what its walls push out.
         collapse: its shape.
         old: names of vertebrae with a healed fracture.
     """
@@ -61,6 +66,7 @@ class FracturePatient:
     features: signs.State
     primary: str | None
     bone: Bone
+    region: Solid
     collapse: Collapse
     old: tuple[str, ...]
 
@@ -109,12 +115,18 @@ def draw_fracture_patient(
     spine = build_spine(person, anatomy_rng, collapses={**old, name: collapse})
     patient = draw_mr_patient(anatomy_rng, person=person, spine=spine)
     bone = next(bone for bone in patient.bones if bone.name == name)
+    region = _region(bone, collapse)
+    lesions = fracture_spots(bone, present, rng=spots_rng, malignant=malignant, region=region)
+    others, mimics = _elsewhere(
+        _healthy(patient.bones, bone, old=tuple(old)), person, present=present, malignant=malignant, rng=spots_rng
+    )
     return FracturePatient(
-        patient=_with_spots(patient, bone, collapse, present=present, malignant=malignant, old=tuple(old), rng=spots_rng),
+        patient=patient.with_spots((*lesions, *others), tuple(mimics)),
         malignant=malignant,
         features=present,
         primary=primary,
         bone=bone,
+        region=region,
         collapse=collapse,
         old=tuple(old),
     )
@@ -139,34 +151,33 @@ def _old_fractures(name: str, rng: np.random.Generator, *, malignant: bool) -> d
     return found
 
 
-def _with_spots(
-    patient: MrPatient,
-    bone: Bone,
-    collapse: Collapse,
-    *,
-    present: signs.State,
-    malignant: bool,
-    old: tuple[str, ...],
-    rng: np.random.Generator,
-) -> MrPatient:
-    """Changes of the fractured vertebra, lesions of others, and mimics in healthy vertebrae."""
+def _region(bone: Bone, collapse: Collapse) -> Solid:
     body = bone.solids[0]
-    assert isinstance(body, VertebralBody)
-    bulges = len(protrusions(body, collapse))
-    lesions = fracture_spots(bone, present, rng=rng, malignant=malignant, bulges=bulges)
-    reach = 0.42 * FIELD_OF_VIEW_MM
-    healthy = tuple(
-        other
-        for other in patient.bones
-        if other.site == "vertebra"
-        and other.label >= 3
-        and other.name not in (bone.name, *old)
-        and abs(float(other.centre[2] - bone.centre[2])) < reach
+    assert isinstance(body, VertebralBody)  # only C1 has none
+    count = len(protrusions(body, collapse))  # the last of the bone's solids, posed with it
+    return Joined((body, *bone.solids[-count:]), blend_mm=bone.blend_mm) if count else body
+
+
+def _healthy(bones: tuple[Bone, ...], fractured: Bone, *, old: tuple[str, ...]) -> tuple[Bone, ...]:
+    """Vertebrae in view, C3 and below, that are not fractured."""
+    return tuple(
+        bone
+        for bone in bones
+        if bone.site == "vertebra"
+        and bone.label >= 3
+        and bone.name not in (fractured.name, *old)
+        and abs(float(bone.centre[2] - fractured.centre[2])) < REACH_MM
     )
-    coexisting: list[Spot] = []
+
+
+def _elsewhere(
+    healthy: tuple[Bone, ...], person: Person, *, present: signs.State, malignant: bool, rng: np.random.Generator
+) -> tuple[list[Spot], list[Spot]]:
+    """Lesions of other vertebrae of the trunk, if the patient has any, and mimics in the rest."""
+    found: list[Spot] = []
     if signs.OTHERS in present:
-        trunk = tuple(other for other in healthy if other.label >= 8)
-        coexisting = coexisting_lesions(trunk, rng=rng, malignant=malignant)
-    free = tuple(other for other in healthy if other.name not in {spot.bone for spot in coexisting})
-    mimics = draw_spine_mimics(free, patient.person, rng=rng)
-    return patient.with_spots((*lesions, *coexisting), tuple(mimics))
+        trunk = tuple(bone for bone in healthy if bone.label >= 8)
+        found = coexisting_lesions(trunk, rng=rng, malignant=malignant)
+    taken = {spot.bone for spot in found}
+    free = tuple(bone for bone in healthy if bone.name not in taken)
+    return found, draw_spine_mimics(free, person, rng=rng)

@@ -11,7 +11,7 @@ FORMAT = 1
 """Raised whenever the same seed gives other phantoms than before."""
 PROFILES = ("small", "full")
 CENTRES = "abc"
-MODALITIES = {"lytic": "CT", "metastasis": "MR", "tumor": "MR", "differential": "CT"}
+MODALITIES = {"lytic": "CT", "metastasis": "MR", "tumor": "MR", "differential": "CT", "fracture": "MR"}
 """Modality of each system that has phantoms; ``phantom.cohorts.<system>`` makes them."""
 BODY_MM = (-500.0, 800.0)
 """Heights from S1 outside which there is nothing to scan."""

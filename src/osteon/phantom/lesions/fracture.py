@@ -71,7 +71,7 @@ class _Place:
 
 
 def fracture_spots(
-    bone: Bone, present: features.State, *, rng: np.random.Generator, malignant: bool, bulges: int = 0
+    bone: Bone, present: features.State, *, rng: np.random.Generator, malignant: bool, region: Solid | None = None
 ) -> list[Spot]:
     """The marrow changes of a fractured vertebra, in painting order; none where the marrow is homogeneous.
 
@@ -83,13 +83,12 @@ def fracture_spots(
         present: its features.
         rng: randomness.
         malignant: decides between tumour and oedema, sclerosis and so on.
-        bulges: how many of its solids, the last ones, its walls push out.
+        region: the body with what its walls push out; the body alone if None.
     """
     body = places.body_of(bone)
     if body is None:
         return []
-    pushed_out = bone.solids[len(bone.solids) - bulges :]
-    region = Joined((body, *pushed_out), blend_mm=bone.blend_mm) if bulges else body
+    region = region or body
     points = _inner_points(region, rng)
     place = _Place(bone=bone, body=body, region=region, points=points, malignant=malignant, present=present)
     spots: list[Spot] = []
