@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from osteon.phantom.anatomy.devices import CEMENT, implants, on_the_skin
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.anatomy.soft import Organ
-from osteon.phantom.patient import CtPatient
 from tests.phantom.conftest import coarse_grid, whole
+
+if TYPE_CHECKING:
+    from osteon.phantom.patient import CtPatient
 
 
 def test_metal_is_no_bone_and_cement_is(patient: CtPatient) -> None:
