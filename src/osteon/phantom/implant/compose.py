@@ -202,19 +202,35 @@ def put_in(
     kept = np.clip(sd**2 / spread, 0, 1)
     structure = mean + (1 - kept) * (part - mean)
     wanted = (1 - a) ** 2 * spread + (1 - (1 - a) ** 2) * sd**2
-    there = (1 - a + a * kept) ** 2 * spread
+    untouched = (1 - a) ** 2
+    there = spread * (untouched + ((1 - a + a * kept) ** 2 - untouched) * _left_in_middle(noise.in_plane))
     missing = np.sqrt(np.maximum(wanted - there, 0))
     shed = np.where(others | (layer.flank <= LEAST_SHARE), 0.0, layer.flank) * np.maximum(structure - _level(layer), 0)
     part += -a * structure + np.where(a > 0, layer.value, 0) + missing * more_noise(noise, part.shape, rng=rng) - shed
 
 
+def _left_in_middle(in_plane: Vector) -> float:
+    """Variance of noise about its window's mean in the middle of the window, over that in all of the window.
+
+    A window's mean follows its middle more than its corners.
+    """
+    ry, rx = (n // 2 for n in in_plane.shape)
+    y, x = (axis.ravel() for axis in np.indices((STRUCTURE_PX, STRUCTURE_PX)))
+    steps_y, steps_x = np.subtract.outer(y, y), np.subtract.outer(x, x)
+    known = (np.abs(steps_y) <= ry) & (np.abs(steps_x) <= rx)
+    shares = np.where(known, in_plane[np.clip(steps_y + ry, 0, 2 * ry), np.clip(steps_x + rx, 0, 2 * rx)], 0.0)
+    everywhere, middle = float(shares.mean()), float(shares[len(y) // 2].mean())
+    return (1 - 2 * middle + everywhere) / max(1 - everywhere, 1e-3)
+
+
 def _quietest(spread: NDArray[np.float64], share: NDArray[np.float64]) -> float:
     """What the noise cannot exceed: the spread of the quieter voxels that are replaced, which hold noise and structure.
 
-    A window of five pixels shows up to a quarter less than all of a correlated noise.
+    A window of five pixels shows less than all of a correlated noise, and the quieter quarter less still: together up
+    to a third.
     """
     inside = spread[share > 0.5 * float(share.max())]
-    return 1.25 * float(np.sqrt(np.quantile(inside, 0.25))) if inside.size else np.inf
+    return 1.5 * float(np.sqrt(np.quantile(inside, 0.25))) if inside.size else np.inf
 
 
 def _level(layer: Layer) -> float:

@@ -26,7 +26,7 @@ SOFT_HU = (-60.0, 220.0)
 QUIET_SHARE, QUIET_FACTOR = 0.10, 1.4
 """Blocks whose spread is up to 1.4 times that of the quietest tenth hold noise alone: of even tissue that is all but a
 few in a hundred, and blocks with edges or fat in muscle lie above."""
-NEAR_MM, EVERYWHERE_MM = 40.0, 1e6
+NEAR_MM, EVERYWHERE_MM = 30.0, 1e6
 """Noise of CT changes with the path through the body; that of MR hardly does."""
 LEAST_BLOCKS = 12
 LAGS_Z = 3
@@ -153,11 +153,16 @@ def local_noise(blocks: Blocks, point_mm: Vector, *, near_mm: float = NEAR_MM) -
     quiet = order[: max(1, int(np.searchsorted(blocks.sd[order], limit, side="right")))]
     sd = float(np.sqrt(np.average(blocks.sd[quiet] ** 2, weights=weight[quiet] + 1e-12)))
     chosen = quiet[np.argsort(-weight[quiet], kind="stable")[:400]]
-    return LocalNoise(sd=sd, in_plane=_in_plane(blocks.values[chosen]), along_z=_along_z(blocks, quiet))
+    in_plane, lost = _in_plane(blocks.values[chosen])
+    return LocalNoise(sd=sd * np.sqrt(1 + lost), in_plane=in_plane, along_z=_along_z(blocks, quiet))
 
 
-def _in_plane(values: Array) -> Vector:
-    """Correlation of residuals (n, by, bx) at lags up to half a block, falling to 0 at its end."""
+def _in_plane(values: Array) -> tuple[Vector, float]:
+    """Correlation of residuals (n, by, bx) at lags up to half a block, falling to 0 at its end, and variance lost.
+
+    With the trend of a block goes a part of its noise, which leaves far lags negative: what is missing there is missing
+    everywhere, and put back.
+    """
     by, bx = values.shape[1:]
     spectrum = np.abs(fft.rfft2(values, s=(2 * by, 2 * bx))) ** 2
     sums = fft.irfft2(spectrum.mean(axis=0), s=(2 * by, 2 * bx))
@@ -165,8 +170,18 @@ def _in_plane(values: Array) -> Vector:
     lags_y, lags_x = np.arange(-ry, ry + 1), np.arange(-rx, rx + 1)
     pairs = (by - np.abs(lags_y))[:, None] * (bx - np.abs(lags_x))[None, :]
     covariance = sums[np.ix_(lags_y, lags_x)] / pairs
-    fade = np.cos(0.5 * np.pi * lags_y / (ry + 1))[:, None] ** 2 * np.cos(0.5 * np.pi * lags_x / (rx + 1))[None, :] ** 2
-    return np.asarray(covariance / covariance[ry, rx] * fade, dtype=np.float64)
+    fade = _fade(lags_y)[:, None] * _fade(lags_x)[None, :]
+    edge = np.concatenate([covariance[[0, -1]].ravel(), covariance[:, [0, -1]].ravel()])
+    lost = max(0.0, -float(edge.mean())) / float(covariance[ry, rx])
+    shares = (covariance / covariance[ry, rx] + lost) / (1 + lost)
+    return np.asarray(shares * fade, dtype=np.float64), lost
+
+
+def _fade(lags: NDArray[np.intp]) -> Vector:
+    """1 up to half the longest lag, then down to 0."""
+    longest = len(lags) // 2
+    beyond = np.clip((np.abs(lags) - longest / 2) / (longest / 2 + 1), 0, 1)
+    return np.asarray(np.cos(0.5 * np.pi * beyond) ** 2)
 
 
 def _along_z(blocks: Blocks, quiet: NDArray[np.intp]) -> Vector:
