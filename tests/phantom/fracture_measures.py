@@ -96,7 +96,7 @@ def scores(fracture: FracturePatient, upright: FracturePatient) -> dict[str, flo
         upright: the same patient without a collapse.
     """
     close = picture(fracture, half_mm=(21.0, 34.0, 36.0), step=1.1)
-    wide = picture(fracture, half_mm=(16.0, 34.0, 130.0), step=2.0)
+    wide = picture(fracture, half_mm=(14.0, 60.0, 130.0), step=2.2)
     return {
         **_shape(fracture, upright),
         **_signal(close),
@@ -114,7 +114,7 @@ def _heights(fracture: FracturePatient) -> tuple[float, float, float]:
     step = 0.25
     across = np.array([-0.15, -0.05, 0.05, 0.15]) * body.width_mm
     found = []
-    for low, high, percentile in ((-0.95, -0.4, 90), (0.3, 0.85, 90), (-0.25, 0.15, 20)):
+    for low, high, percentile in ((-0.95, -0.4, 98), (0.3, 0.85, 98), (-0.25, 0.15, 20)):
         deep, up = np.linspace(low, high, 12) * body.depth_mm / 2, np.arange(-20, 20, step)
         x, y, z = np.meshgrid(across, deep, up, indexing="ij")
         points = body.centre + np.stack([x, y, z], axis=-1) @ body.frame.T
@@ -128,7 +128,7 @@ def _shape(fracture: FracturePatient, upright: FracturePatient) -> dict[str, flo
     front, back, middle = (a / b for a, b in zip(now, _heights(upright), strict=True))
     return {
         ff.NO_COLLAPSE: min(front, back, middle),
-        ff.WEDGE: min(back - front, back - 0.75),
+        ff.WEDGE: min(back - front, 2 * (back - 0.8)),
         ff.WHOLE: -back,
         ff.CONCAVE: -now[2] / ((now[0] + now[1]) / 2),
     }
@@ -150,12 +150,6 @@ def _reference(view: Picture) -> tuple[float, float]:
     return float(np.median(view.t1[inside])), float(np.median(view.t2[inside]))
 
 
-def _fluid(view: Picture) -> float:
-    """T2 of the fluid in the canal."""
-    deep = view.body.depth_mm / 2
-    return float(np.percentile(view.t2[view.near(back=(deep, deep + 14), left=6, up=(-36, 36))], 97))
-
-
 def _opened(mask: NDArray[np.bool_], view: Picture, radius_mm: float) -> NDArray[np.bool_]:
     """The part of a mask in which a ball of this radius has room."""
     reach = int(radius_mm / view.step)
@@ -168,7 +162,7 @@ def _signal(view: Picture) -> dict[str, float]:
     marrow, (ref1, ref2) = view.marrow, _reference(view)
     t1, t2 = view.t1 / np.float32(ref1), view.t2 / np.float32(ref2)
     changed = marrow & ((t1 < 0.87) | (t2 > 1.22))
-    dark, bright = marrow & (t1 < 0.65) & (t2 < 0.65), marrow & (view.t2 > 0.62 * _fluid(view))
+    dark, bright = marrow & (t1 < 0.65) & (t2 < 0.65), marrow & (view.t2 > 1.5 * np.percentile(view.t2[marrow], 80))
     spread = max(float(np.ptp(np.percentile(one[marrow], (4, 96)))) for one in (t1, t2))
     off = max(abs(float(np.median(one[marrow])) - 1) for one in (t1, t2))
     heights = np.broadcast_to(view.up[:, None, None], t1.shape)
@@ -206,7 +200,7 @@ def _beyond(view: Picture) -> dict[str, float]:
     bone = ndimage.binary_erosion(view.labels == view.label) & (view.t1 > 0.4 * ref1)
     bone &= view.near(back=(deep, deep + 12), left=21, up=(-20, 20)) & ~view.near(back=(-34, 34), left=5, up=(-36, 36))
     sides = [float(np.median(view.t1[:, :, side][bone[:, :, side]])) for side in (view.left < 0, view.left > 0)]
-    soft = (view.t1 > 0.45 * ref1) & (view.t1 < 0.98 * ref1) & (view.t2 < 0.8 * _fluid(view))
+    soft = (view.t1 > 0.45 * ref1) & (view.t1 < 0.98 * ref1)
 
     def share(back: tuple[float, float], left: float, up: tuple[float, float]) -> float:
         box = view.near(back=back, left=left, up=up) & (view.labels == 0)

@@ -112,7 +112,7 @@ def protrusions(body: VertebralBody, collapse: Collapse) -> tuple[Solid, ...]:
     wide, deep, high = body.width_mm, body.depth_mm, (body.front_mm + body.back_mm) / 2
 
     def ball(centre_y: float, reach_y: float, height: float) -> Ellipsoid:
-        radii = np.array([0.36 * wide, abs(reach_y - centre_y), 0.56 * height])
+        radii = np.array([0.36 * wide, abs(reach_y - centre_y), 0.43 * height])
         return Ellipsoid(body.centre + body.frame @ np.array([0.0, centre_y, 0.0]), radii, body.frame)
 
     if collapse.bulge_back_mm is not None:
