@@ -46,7 +46,9 @@ def station_grid(index: int, scene: Scene) -> Grid:
     return Grid(shape=SHAPE, spacing_mm=SPACING, origin_mm=(18.0, -120.0, top), direction=DIRECTION)
 
 
-def marrow_and_lesions(grid: Grid, scene: Scene, *, beside_mm: float = 0.0) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
+def marrow_and_lesions(
+    grid: Grid, scene: Scene, *, beside_mm: float = 0.0
+) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
     """Vertebrae every 30 mm down the back, and balls in some of them, in patient space."""
     index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)[..., ::-1]
     x, y, z = np.moveaxis(grid.to_mm(index), -1, 0)
@@ -63,7 +65,9 @@ def marrow_and_lesions(grid: Grid, scene: Scene, *, beside_mm: float = 0.0) -> t
     return marrow, lesions
 
 
-def write_study(folder: Path, scene: Scene, *, change: dict[str, str] | None = None) -> list[tuple[Grid, NDArray[np.uint16]]]:
+def write_study(
+    folder: Path, scene: Scene, *, change: dict[str, str] | None = None
+) -> list[tuple[Grid, NDArray[np.uint16]]]:
     """Write the DICOM series of a study; grid and lesion labels of every station's T1."""
     study_uid = f"1.2.77.{scene.seed}"
     truth = []

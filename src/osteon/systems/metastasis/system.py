@@ -125,6 +125,6 @@ def reproduce(
     on_case: Callable[[int, int, str], None],
 ) -> Reproduction:
     """See ``protocol.System.reproduce``."""
-    from osteon.systems.metastasis.published import reproduce as reproduce_study
+    from osteon.systems.metastasis.published.study import reproduce as reproduce_study
 
     return reproduce_study(out, options=options, on_step=on_step, on_case=on_case)
