@@ -30,8 +30,7 @@ class PhantomOptions:
         range_mm: part of the body (z in mm from S1), or None for the profile's own.
         mean_lesions: mean lesion count over a whole body, of CT patients who have any; 0 for none at all. MR patients
             have as many as the studies counted, or none where this is 0.
-        centres: the centres they come from, one letter each: "a", or "ac" for a mixture. Of the lytic system there is
-            only a.
+        centres: the centres they come from, one letter each: "a", or "ac" for a mixture.
 
     Raises:
         UsageError: an impossible value.

@@ -11,9 +11,19 @@ from osteon.dicom.ct import write_ct_series
 from osteon.formats.labelme import write_labelme
 from osteon.formats.nifti import write_nifti
 from osteon.formats.rectangles import Rectangle, SliceAnnotation
+from osteon.phantom.centres import CtCentre, as_drawn, ct_centre, draw_centre_scanner
 from osteon.phantom.cohorts.files import write_json
-from osteon.phantom.ct.scan import CtScan, draw_ct_scan, lesion_record
+from osteon.phantom.ct.scan import (
+    SMALL_LONGEST_MM,
+    SMALL_SLICES,
+    WHOLE_MM,
+    CtScan,
+    annotated_scan,
+    draw_ct_scan,
+    lesion_record,
+)
 from osteon.phantom.options import PhantomOptions, uid_seed
+from osteon.phantom.patient import draw_patient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +41,33 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
         folder: of this patient, empty.
         name: the name that the folder will have in the cohort's ``cases``.
     """
-    scan = draw_ct_scan(rng, profile=options.profile, range_mm=options.range_mm, mean_lesions=options.mean_lesions)
-    return write_patient(scan, folder, case=name, seed=uid_seed(options, name))
+    if options.centres == "a":
+        scan = draw_ct_scan(rng, profile=options.profile, range_mm=options.range_mm, mean_lesions=options.mean_lesions)
+        return write_patient(scan, folder, case=name, seed=uid_seed(options, name))
+    centre = ct_centre(str(rng.choice(list(options.centres))))
+    scan = _centre_scan(rng, options, centre)
+    if centre.annotator is not None:
+        scan = as_drawn(scan, centre.annotator, case=name, seed=options.seed)
+    seed = f"{uid_seed(options, name)}-{options.centres}"
+    return write_patient(scan, folder, case=name, seed=seed, centre=centre.name)
 
 
-def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str) -> Case:
+def _centre_scan(rng: np.random.Generator, options: PhantomOptions, centre: CtCentre) -> CtScan:
+    """As ``draw_ct_scan``, with the centre's scanner and number of lesions."""
+    scanner = draw_centre_scanner(rng, profile=options.profile, centre=centre)
+    range_mm = options.range_mm
+    if range_mm is None:
+        small = options.profile == "small"
+        length = min(SMALL_SLICES * scanner.spacing_mm, SMALL_LONGEST_MM) if small else WHOLE_MM[1] - WHOLE_MM[0]
+        low = float(rng.uniform(WHOLE_MM[0], WHOLE_MM[1] - length)) if small else WHOLE_MM[0]
+        range_mm = low, low + length
+    share = min(1.0, (range_mm[1] - range_mm[0]) / (WHOLE_MM[1] - WHOLE_MM[0]) + 0.15)
+    mean = options.mean_lesions * share * centre.lesion_factor
+    patient = draw_patient(rng, mean_lesions=mean, range_mm=range_mm)
+    return annotated_scan(patient, scanner, range_mm, rng=rng)
+
+
+def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str, centre: str = "a") -> Case:
     """Write study, masks, boxes and tables of one scan into ``folder``.
 
     Args:
@@ -43,6 +75,7 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str) -> Case:
         folder: of this patient, empty.
         case: the name that the folder will have in the cohort's ``cases``.
         seed: where DICOM UIDs come from.
+        centre: where it was scanned.
     """
     person, grid = scan.patient.person, scan.volume.grid
     _write_series(scan, folder / "ct", case=case, seed=seed)
@@ -69,7 +102,7 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str) -> Case:
         study=f"cases/{case}/ct",
         age_years=person.age_years,
         sex=person.sex,
-        centre="a",
+        centre=centre,
         labels={"lesions": len(scan.truth)},
         truth={kind: f"cases/{case}/{name}" for kind, name in names.items()},
     )
