@@ -16,7 +16,7 @@ import numpy as np
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.lesions import places, tissues
 from osteon.phantom.lesions.extension import into_canal
-from osteon.phantom.lesions.forms import Design, draw_design, fit_volume, longest_mm, winding
+from osteon.phantom.lesions.forms import Design, depth_mm, draw_design, fit_volume, longest_mm, winding
 from osteon.phantom.lesions.inside import core, foci
 from osteon.phantom.lesions.shapes import Joined, Kept
 from osteon.phantom.lesions.spot import Spot
@@ -170,7 +170,8 @@ def enhanced_on_ct(spot: Spot, person: Person) -> Spot:
 def draw_metastasis(
     bone: Bone, rng: np.random.Generator, *, volume_cm3: float, primary: Primary, contrast: float = 1.0
 ) -> Spot | None:
-    """One metastasis of the wanted volume in a bone; None where it finds no room for four tenths of it."""
+    """One metastasis of the wanted volume in a bone; None where it finds no room for four tenths of it, or
+    none without reaching a pedicle from the arch."""
     body = places.body_of(bone, rng)
     if body is None:
         return None
@@ -183,7 +184,7 @@ def draw_metastasis(
     point, design = placed
     nature = str(rng.choice(["lytic", "blastic", "mixed"], p=_nature(primary)))
     solid, volume = _solid(bone, body, point, design=design, rng=rng, wanted_mm3=wanted, grows_out=grows_out)
-    if not 0.4 * wanted <= volume <= 1.5 * wanted:
+    if not 0.4 * wanted <= volume <= 1.5 * wanted or _pedicle_alone(bone, body, point, solid):
         return None
     tissue = tissues.varied(_BASE[nature], rng, spread=0.18, hu_sd=_HU_SD[nature])
     spot = Spot(
@@ -202,6 +203,13 @@ def draw_metastasis(
         grows_out=grows_out,
     )
     return _filled(spot, nature, rng=rng, volume_mm3=volume)
+
+
+def _pedicle_alone(bone: Bone, body: VertebralBody, point: Vector, solid: Solid) -> bool:
+    """Whether a lesion that began in the arch has reached a pedicle, which is never affected before the body."""
+    if bone.site != "vertebra" or places.to_offset(body, point)[1] < places.canal_back_mm(bone, body):
+        return False
+    return any(depth_mm(solid, places.pedicle_point(bone, body, side=side)) > 0 for side in (-1, 1))
 
 
 def _nature(primary: Primary) -> list[float]:
