@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from osteon.errors import UsageError
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same seed gives other phantoms than before."""
 PROFILES = ("small", "full")
 CENTRES = "abc"
