@@ -72,21 +72,6 @@ def train_bone(
     network = build_bone(part)
     images, judged = samples_of(train, part), samples_of(validation, part)
     steps = max(1, len(images) * part.crops // part.batch)
-    augmentation = MaskAugmentation(size=part.crop)
-
-    def batches(epoch: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        order = np.concatenate([generator.permutation(len(images)) for _ in range(part.crops + 1)])
-        for step in range(steps):
-            drawn = []
-            for k in np.resize(order[step * part.batch : (step + 1) * part.batch], part.batch):
-                image, mask = images[int(k)]
-                plane = (image.astype(np.float32) / np.float32(255))[None]
-                drawn.append(augment_mask(plane, mask[None], config=augmentation, generator=generator))
-            yield (
-                torch.from_numpy(np.stack([one[0] for one in drawn])),
-                torch.from_numpy(np.stack([one[1] for one in drawn])),
-            )
-
     result = fit(
         network,
         config=LoopConfig(
@@ -100,7 +85,7 @@ def train_bone(
             device=device,
             prefetch=4,
         ),
-        batches=batches,
+        batches=_batches(images, part, steps=steps),
         steps=steps,
         loss=lambda net, batch: {"loss": dice_loss(net(batch[0]), batch[1].float())},
         out=out,
@@ -111,6 +96,27 @@ def train_bone(
     )
     history = [[entry["epoch"], entry["train"]["loss"], entry["val"]["dice"]] for entry in result.history]
     return network.eval(), {"epoch": result.best_epoch, "dice": history[result.best_epoch - 1][2], "history": history}
+
+
+def _batches(
+    samples: Sequence[Sample], part: BonePart, *, steps: int
+) -> Callable[[int, np.random.Generator], Iterator[tuple[torch.Tensor, torch.Tensor]]]:
+    """One epoch's batches of crops: every image as often as the recipe says, in a new order."""
+    augmentation = MaskAugmentation(size=part.crop)
+
+    def make(epoch: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        order = np.concatenate([generator.permutation(len(samples)) for _ in range(part.crops)])
+        order = np.resize(order, steps * part.batch)
+        for step in range(steps):
+            drawn = []
+            for k in order[step * part.batch : (step + 1) * part.batch]:
+                image, mask = samples[int(k)]
+                plane = (image.astype(np.float32) / np.float32(255))[None]
+                drawn.append(augment_mask(plane, mask[None], config=augmentation, generator=generator))
+            images, masks = zip(*drawn, strict=True)
+            yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
+
+    return make
 
 
 def _dice(network: nn.Module, samples: Sequence[Sample], part: BonePart) -> NDArray[np.float64]:

@@ -160,6 +160,36 @@ def train_network(
     torch.manual_seed(seed)
     model = _network(products, train, part)
     steps = max(1, len(train) // part.batch)
+
+    def loss(net: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+        images, targets = batch
+        parts = yolo_loss(net(images), targets, model, YoloLossConfig(image_size=part.image))
+        return {"loss": parts.total, "box": parts.box, "objectness": parts.objectness}
+
+    def validate(net: nn.Module, _: int) -> dict[str, float]:
+        assert isinstance(net, YOLOv5)
+        return {"map50": average(products, validation, predict(net, products, validation, part)).value}
+
+    result = fit(
+        model,
+        config=_loop(part, seed=seed, precision=precision, device=device),
+        batches=_batches(products, train, part, steps=steps),
+        steps=steps,
+        loss=loss,
+        out=out,
+        validate=validate,
+        on_progress=on_progress,
+        resume=True,
+        identity=f"published detection|{part}|{seed}|{len(train)} {len(validation)}",
+    )
+    history = [[entry["epoch"], entry["train"]["loss"], entry["val"]["map50"]] for entry in result.history]
+    return model.eval(), {"epoch": result.best_epoch, "map50": history[result.best_epoch - 1][2], "history": history}
+
+
+def _batches(
+    products: Products, train: Sequence[int], part: DetectionPart, *, steps: int
+) -> Callable[[int, np.random.Generator], Iterator[tuple[torch.Tensor, torch.Tensor]]]:
+    """One epoch's batches: every image once, in a new order, augmented, three random others with it in a mosaic."""
     augmentation = BoxAugmentation(
         size=part.image,
         flip_horizontal=part.flip_horizontal,
@@ -177,7 +207,7 @@ def train_network(
         boxes = products.boxes[k]
         return BoxSample(image=np.stack([plane] * 3), boxes=boxes, labels=np.zeros(len(boxes), dtype=np.int64))
 
-    def batches(epoch: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def make(epoch: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = np.resize(generator.permutation(len(train)), steps * part.batch)
         for step in range(steps):
             made = [
@@ -187,43 +217,26 @@ def train_network(
             images = torch.from_numpy(np.stack([sample.image for sample in made]))
             yield images, pack_targets([torch.from_numpy(sample.boxes) for sample in made])
 
-    def loss(net: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
-        images, targets = batch
-        parts = yolo_loss(net(images), targets, model, YoloLossConfig(image_size=part.image))
-        return {"loss": parts.total, "box": parts.box, "objectness": parts.objectness}
+    return make
 
-    def validate(net: nn.Module, _: int) -> dict[str, float]:
-        assert isinstance(net, YOLOv5)
-        return {"map50": average(products, validation, predict(net, products, validation, part)).value}
 
-    result = fit(
-        model,
-        config=LoopConfig(
-            epochs=part.epochs,
-            optimizer="sgd",
-            learning_rate=part.learning_rate,
-            momentum=part.momentum,
-            weight_decay=part.weight_decay,
-            schedule="linear",
-            warmup_epochs=min(part.warmup_epochs, part.epochs / 3),
-            ema_decay=part.ema_decay,
-            monitor="map50",
-            seed=seed,
-            precision=precision,
-            device=device,
-            prefetch=4,
-        ),
-        batches=batches,
-        steps=steps,
-        loss=loss,
-        out=out,
-        validate=validate,
-        on_progress=on_progress,
-        resume=True,
-        identity=f"published detection|{part}|{seed}|{len(train)} {len(validation)}",
+def _loop(part: DetectionPart, *, seed: int, precision: str, device: str) -> LoopConfig:
+    """YOLOv5's own training: SGD, warm-up, a rate that falls linearly, averaged weights."""
+    return LoopConfig(
+        epochs=part.epochs,
+        optimizer="sgd",
+        learning_rate=part.learning_rate,
+        momentum=part.momentum,
+        weight_decay=part.weight_decay,
+        schedule="linear",
+        warmup_epochs=min(part.warmup_epochs, part.epochs / 3),
+        ema_decay=part.ema_decay,
+        monitor="map50",
+        seed=seed,
+        precision=precision,
+        device=device,
+        prefetch=4,
     )
-    history = [[entry["epoch"], entry["train"]["loss"], entry["val"]["map50"]] for entry in result.history]
-    return model.eval(), {"epoch": result.best_epoch, "map50": history[result.best_epoch - 1][2], "history": history}
 
 
 def predict(

@@ -237,46 +237,15 @@ def _end_section(
     figures: dict[str, EndToEnd], threshold: float, printed: dict[str, Any], config: StudyConfig
 ) -> Section:
     """Per-lesion sensitivity, specificity and AUROC under each rule for a negative."""
-    told = printed["end_to_end"]
-    rows: list[Figure] = []
-    series, tables = [], []
-    for negatives, one in figures.items():
-        group = f"negatives: {negatives}"
-        for name, ours in (
-            ("sensitivity", one.sensitivity),
-            ("specificity", one.specificity),
-            ("AUROC", one.roc.auroc),
-        ):
-            rule = one.rule if name == "AUROC" else f"score >= {threshold:.3f}; {one.rule}"
-            text = f"{told[name.lower()]:.3f}"
-            claim = _claim(f"end-to-end {name.lower()}")
-            rows.append(printed_figure(name, ours, printed=text, group=group, rule=rule, claim=claim))
-        curve = one.roc.curve
-        series.append(
-            {
-                "name": negatives,
-                "label": f"{negatives}: {one.roc.auroc.value:.3f}",
-                "x": curve.false_positive_rate,
-                "y": curve.sensitivity,
-            }
+    rows = [row for negatives, one in figures.items() for row in _end_figures(negatives, one, threshold, printed)]
+    tables = tuple(
+        TableData(
+            title=f"Over thresholds, negatives: {negatives}",
+            columns=("score at least", "sensitivity", "specificity"),
+            rows=one.table,
         )
-        tables.append(
-            TableData(
-                title=f"Over thresholds, {group}",
-                columns=("score at least", "sensitivity", "specificity"),
-                rows=one.table,
-            )
-        )
-    point = {"name": "printed", "style": "point", "x": [1 - told["specificity"]], "y": [told["sensitivity"]]}
-    data = {
-        "series": [*series, point],
-        "diagonal": True,
-        "x_label": "1 - specificity",
-        "y_label": "sensitivity per lesion",
-        "x_limits": [0, 1],
-        "y_limits": [0, 1.02],
-    }
-    plot = Plot(kind="curves", title="ROC (the study's figure 6)", data=data, caption="Point: the printed figures.")
+        for negatives, one in figures.items()
+    )
     notes = (
         f"Threshold {threshold:.3f}: largest sensitivity + specificity on random slices of the first fold's held-out "
         "patients, whom no member was trained on; never chosen on the test patients.",
@@ -284,8 +253,50 @@ def _end_section(
         MERGING.format(iou=config.detection.merge_iou),
     )
     return Section(
-        title="Lesions found, end to end", figures=tuple(rows), tables=tuple(tables), plots=(plot,), notes=notes
+        title="Lesions found, end to end",
+        figures=tuple(rows),
+        tables=tables,
+        plots=(_roc_plot(figures, printed["end_to_end"]),),
+        notes=notes,
     )
+
+
+def _end_figures(negatives: str, one: EndToEnd, threshold: float, printed: dict[str, Any]) -> list[Figure]:
+    rows = []
+    for name, ours in (("sensitivity", one.sensitivity), ("specificity", one.specificity), ("AUROC", one.roc.auroc)):
+        rows.append(
+            printed_figure(
+                name,
+                ours,
+                printed=f"{printed['end_to_end'][name.lower()]:.3f}",
+                group=f"negatives: {negatives}",
+                rule=one.rule if name == "AUROC" else f"score >= {threshold:.3f}; {one.rule}",
+                claim=_claim(f"end-to-end {name.lower()}"),
+            )
+        )
+    return rows
+
+
+def _roc_plot(figures: dict[str, EndToEnd], told: dict[str, float]) -> Plot:
+    series: list[dict[str, Any]] = [
+        {
+            "name": negatives,
+            "label": f"{negatives}: {one.roc.auroc.value:.3f}",
+            "x": one.roc.curve.false_positive_rate,
+            "y": one.roc.curve.sensitivity,
+        }
+        for negatives, one in figures.items()
+    ]
+    series.append({"name": "printed", "style": "point", "x": [1 - told["specificity"]], "y": [told["sensitivity"]]})
+    data = {
+        "series": series,
+        "diagonal": True,
+        "x_label": "1 - specificity",
+        "y_label": "sensitivity per lesion",
+        "x_limits": [0, 1],
+        "y_limits": [0, 1.02],
+    }
+    return Plot(kind="curves", title="ROC (the study's figure 6)", data=data, caption="Point: the printed figures.")
 
 
 def rows_by_case(facts: dict[str, Any], part: DetectionPart) -> list[dict[str, Any]]:

@@ -134,22 +134,21 @@ def keep_slices(cohort: Cohort, case: Case, *, role: str, part: DataPart, seed: 
     generator = np.random.default_rng([seed, *case.case.encode()])
     annotated, random = _draw(role, boxes, segment, part=part, generator=generator)
     index = sorted({*annotated, *random})
+    purpose = ["both" if k in annotated and k in random else "annotated" if k in annotated else "random" for k in index]
+    bone = truth["bone"]
+    facts = {
+        "patient": case.patient,
+        "spacing_mm": list(axial.grid.spacing_mm),
+        "index": index,
+        "segment": [int(segment[k]) for k in index],
+        "purpose": purpose,
+        "boxes": [boxes[k].tolist() for k in index],
+        "has_bone": bone is not None,
+        "slices": axial.grid.shape[0],
+    }
     with whole_folder(folder / case.case) as draft:
         np.save(draft / "hu.npy", np.clip(axial.array[index], -1024, 3071).astype(np.int16))
-        bone = truth["bone"][index] > 0 if truth["bone"] is not None else np.zeros((len(index), 1, 1), dtype=bool)
-        np.save(draft / "bone.npy", bone)
-        facts = {
-            "patient": case.patient,
-            "spacing_mm": list(axial.grid.spacing_mm),
-            "index": index,
-            "segment": [int(segment[k]) for k in index],
-            "purpose": [
-                "both" if k in annotated and k in random else "annotated" if k in annotated else "random" for k in index
-            ],
-            "boxes": [boxes[k].tolist() for k in index],
-            "has_bone": truth["bone"] is not None,
-            "slices": axial.grid.shape[0],
-        }
+        np.save(draft / "bone.npy", bone[index] > 0 if bone is not None else np.zeros((len(index), 1, 1), bool))
         (draft / "slices.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
