@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from osteon.geometry import Grid
+from osteon.phantom.anatomy.fields import SmoothField
+from osteon.phantom.canvas import canvases
+from osteon.phantom.ct.render import CtPalette
+from osteon.phantom.painter import paint
+from osteon.phantom.scene import scene_of, turned
+from tests.phantom.conftest import coarse_grid
+
+if TYPE_CHECKING:
+    from osteon.phantom.patient import CtPatient
+
+SAGITTAL = ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
+
+
+def test_a_turned_scene_shows_the_same_patient(patient: CtPatient) -> None:
+    """Axial and sagittal slices through one box, voxel by voxel the same places."""
+    step, count = 4.0, 24
+    low = np.array([-46.0, -60.0, 60.0])
+    axial = Grid(shape=(count,) * 3, spacing_mm=(step,) * 3, origin_mm=tuple(low))
+    far = low + np.array([1, 0, 1]) * step * (count - 1)
+    sagittal = Grid(shape=(count,) * 3, spacing_mm=(step,) * 3, origin_mm=tuple(far), direction=SAGITTAL)
+    scene = scene_of(patient)
+    (_, flat), *_ = canvases(axial, slab_slices=count)
+    (_, upright), *_ = canvases(sagittal, slab_slices=count)
+    hu, truth = paint(scene, flat, CtPalette())
+    hu_turned, truth_turned = paint(turned(scene, sagittal.axes), upright, CtPalette())
+    # (slice to the right, row to the feet, column to the back) against (z, y, x)
+    again = hu_turned[0].transpose(1, 2, 0)[::-1, :, ::-1]
+    bone = truth_turned.bone.transpose(1, 2, 0)[::-1, :, ::-1]
+    labels = truth_turned.labels.transpose(1, 2, 0)[::-1, :, ::-1]
+    assert truth.bone.sum() > 300
+    assert (bone == truth.bone).mean() > 0.99  # random fields are interpolated otherwise between slices
+    assert (labels == truth.labels).mean() > 0.99
+    assert np.corrcoef(again.ravel(), hu[0].ravel())[0, 1] > 0.97
+
+
+def test_a_turned_field_is_the_same_field() -> None:
+    field = SmoothField.draw(
+        np.random.default_rng(0),
+        low_mm=np.array([-20.0, -10, 0]),
+        high_mm=np.array([20.0, 30, 50]),
+        step_mm=5.0,
+        stretch=(1.0, 1.0, 3.0),
+    )
+    other = field.turned(np.asarray(SAGITTAL))
+    index = np.array([2, 3, 1])  # at lattice points interpolation plays no part
+    place = np.array(field.origin_mm) + index * 5.0 * np.array([1, 1, 3])
+    here = field.sample(*(np.array([v]) for v in place))[0, 0, 0]
+    there = other.sample(*(np.array([v]) for v in np.asarray(SAGITTAL).T @ place))[0, 0, 0]
+    assert here == pytest.approx(field.lattice[1, 3, 2], abs=1e-5)
+    assert there == pytest.approx(here, abs=1e-5)
+
+
+def test_a_closer_back_cuts_skin_and_muscle_wall(patient: CtPatient) -> None:
+    scene = scene_of(patient)
+    ((_, canvas),) = canvases(coarse_grid(100.0, 110.0), slab_slices=99)
+    skin, wall = scene.surfaces(canvas)
+    back = np.array([[0.0, 0.0, 40.0], [300.0, 0.0, 40.0]])
+    closer_skin, closer_wall = replace(scene, back_mm=back).surfaces(canvas)
+    behind = canvas.ys > 75
+    middle = np.abs(canvas.xs) < 10
+    assert (closer_wall[:, behind][:, :, middle] > 0).all()
+    assert (closer_skin >= skin).all()
+    front = (canvas.ys < 0)[None, :, None] & (wall > -40)
+    np.testing.assert_array_equal(closer_wall[front], wall[front])
