@@ -113,6 +113,7 @@ def read_study(
         else "no lesion, no answer"
     )
     seconds = reading.provenance.timings_s
+    counted = f"lesions: {len(reading.findings)}, slices: {verdicts['slices_read']}"
     return {
         "study": study.uid,
         "series": series.uid,
@@ -122,7 +123,7 @@ def read_study(
         "verdicts": verdicts,
         "warnings": list(reading.warnings),
         "timings_s": seconds,
-        "summary": f"{answer}; lesions: {len(reading.findings)}, slices: {verdicts['slices_read']}, {seconds['all']:.1f} s",
+        "summary": f"{answer}; {counted}, {seconds['all']:.1f} s",
     }
 
 
@@ -141,6 +142,6 @@ def reproduce(
     on_case: Callable[[int, int, str], None],
 ) -> Reproduction:
     """See ``protocol.System.reproduce``; the recipe is ``recipes/differential-published.toml``."""
-    from osteon.systems.differential.published import reproduce as reproduce_differential
+    from osteon.systems.differential.published.reproduce import reproduce as reproduce_differential
 
     return reproduce_differential(out, options=options, on_step=on_step, on_case=on_case)

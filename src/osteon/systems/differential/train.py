@@ -107,7 +107,7 @@ def split_pictures(
         learn = pictures
         watch = cohort_pictures(validation, cache, config=config, side=side_of(config), on_case=on_case)
         if not (cohort.is_phantom and validation.is_phantom):  # phantoms of two seeds number their patients alike
-            both = sorted(set(learn.patient) & set(watch.patient))
+            both = sorted(set(learn.patient.tolist()) & set(watch.patient.tolist()))
             if both:
                 raise CohortError(f"patients {both[:5]} are in training and validation; take them out of one")
     known = {value: case for case, value in scan_fingerprints(learn).items()}
