@@ -41,6 +41,7 @@ ROLES = {
 NEAR_BONE_MM = (4.0, 45.0)
 BLASTIC_HU, MIXED_HU = 450.0, 160.0
 _AIR_SHARE = 0.08
+EDGE_SHARE = 0.1
 
 
 def sequence_of(role: str, attributes: dict[str, Any]) -> Sequence:
@@ -145,7 +146,8 @@ def muscle_level(array: NDArray[Any], bone: NDArray[Any], *, spacing_mm: tuple[f
     """Signal of muscle (and cord and disc, which are near it) on a spin echo without fat suppression or with it.
 
     Tissue 4 to 45 mm from bone, air left out, is cut in two by Otsu's threshold; the darker part's median is taken. On
-    T1 and T2 the brighter part is fat and, on T2, fluid; with fat suppression it is fluid and vessels.
+    T1 and T2 the brighter part is fat and, on T2, fluid; with fat suppression it is fluid and vessels. A darker part of
+    less than a tenth is the edge of the body; then the rest is cut.
 
     Args:
         array: the scan (z, y, x).
@@ -165,7 +167,12 @@ def muscle_level(array: NDArray[Any], bone: NDArray[Any], *, spacing_mm: tuple[f
             f"{values.size} voxels of tissue within {NEAR_BONE_MM[1]:g} mm of bone; expected at least 200 to compare "
             "with. Give the whole scan and a mask of its bones"
         )
-    return float(np.median(values[values <= _otsu(np.minimum(values, top))]))
+    values = np.minimum(values, top)
+    threshold = _otsu(values)
+    if (values <= threshold).mean() < EDGE_SHARE:
+        values = values[values > threshold]
+        threshold = _otsu(values)
+    return float(np.median(values[values <= threshold]))
 
 
 def _otsu(values: NDArray[np.float64]) -> float:
