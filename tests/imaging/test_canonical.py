@@ -39,3 +39,13 @@ def test_masks_come_back_to_the_source(direction):
 
 def test_tilt_is_the_angle_to_the_long_axis():
     assert canonical(make(TILTED)).tilt_deg() == pytest.approx(np.rad2deg(0.5))
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, 1)])
+def test_masks_are_copied_only_where_the_source_is_turned(signs):
+    volume = make(tuple(tuple(row) for row in np.diag(signs).astype(float)))
+    axial = canonical(volume)
+    mask = np.ascontiguousarray(axial.array)
+    back = axial.to_source(mask)
+    assert np.array_equal(back, volume.array)
+    assert np.shares_memory(back, mask) == (signs == (1, 1, 1))

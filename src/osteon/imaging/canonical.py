@@ -32,9 +32,14 @@ class Canonical:
     source: Grid
 
     def to_source(self, mask: NDArray[Any]) -> NDArray[Any]:
-        """Put an array on ``grid`` back into the voxel order of the source volume."""
-        out = np.zeros(self.source.shape, dtype=mask.dtype)
+        """Put an array on ``grid`` back into the voxel order of the source volume; itself where that is the same order.
+
+        A whole body's masks are more than a gigabyte, and most axial series need no turning.
+        """
+        out = np.zeros(self.source.shape, dtype=mask.dtype)  # takes no memory before something is written
         view, _ = reorient_to_lps(out, self.source)
+        if view.shape == out.shape and view.strides == out.strides:
+            return mask
         view[...] = mask
         return out
 
