@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from osteon.phantom.lesions.spot import Spot
 
 SYSTEMS = ("metastasis", "tumor", "differential")
-DIFFICULTY = {"metastasis": 0.2, "tumor": 0.2, "differential": 0.0}
+DIFFICULTY = {"metastasis": 0.25, "tumor": 0.3, "differential": 0.0}
 """Metastasis: how much of the change of marrow is taken away. Tumor: share of tumours that look like another type.
 Differential: how far the shares of the signs are moved together."""
 HEALTHY_SHARE = {"metastasis": 0.1, "tumor": 0.0, "differential": 0.0}

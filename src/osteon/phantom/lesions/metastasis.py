@@ -170,8 +170,10 @@ def enhanced_on_ct(spot: Spot, person: Person) -> Spot:
 def draw_metastasis(
     bone: Bone, rng: np.random.Generator, *, volume_cm3: float, primary: Primary, contrast: float = 1.0
 ) -> Spot | None:
-    """One metastasis of the wanted volume in a bone; None where it finds no room for four tenths of it, or
-    none without reaching a pedicle from the arch."""
+    """One metastasis of the wanted volume in a bone.
+
+    None where it finds no room for four tenths of it, or would reach a pedicle from the arch.
+    """
     body = places.body_of(bone, rng)
     if body is None:
         return None

@@ -115,7 +115,7 @@ def _draw(bone: Bone, rng: np.random.Generator, *, kind: str, looks: Histology) 
     out = bool(rng.random() < looks.out) or looks.place == "foramen"
     ragged = bool(rng.random() < looks.ragged)
     solid = _solid(bone, body, rng=rng, looks=looks, wanted_mm3=wanted, out=out, ragged=ragged)
-    tissue = tissues.varied(looks.tissue, rng, spread=0.28, hu_sd=20.0, fat_sd=0.04)
+    tissue = tissues.varied(looks.tissue, rng, spread=0.42, hu_sd=20.0, fat_sd=0.08)
     spot = Spot(
         kind=kind,
         bone=bone.name,
