@@ -77,7 +77,8 @@ class SliceClassifier(nn.Module):
         import timm
 
         self.config = config
-        self.backbone: Any = timm.create_model(BACKBONES[config.backbone], pretrained=False, num_classes=0)
+        create: Any = timm.create_model  # a plain Module, of which the type says nothing useful
+        self.backbone: Any = create(BACKBONES[config.backbone], pretrained=False, num_classes=0)
         if hasattr(self.backbone, "pre_logits"):  # VGG's own two fully connected layers, which the study replaced
             self.backbone.pre_logits = nn.Identity()
         cfg = self.backbone.pretrained_cfg
