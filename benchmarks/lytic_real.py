@@ -24,7 +24,7 @@ from scipy import ndimage
 from osteon.cli.arguments import bundle_folder
 from osteon.formats.nifti import read_nifti
 from osteon.imaging.canonical import canonical
-from osteon.systems.lytic.bone import bone_masks
+from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.bundle import load_model
 
 NEAR_MM = 5.0
@@ -37,7 +37,12 @@ def lumbar(model_folder: Path, data: Path) -> dict[str, float]:
     scan = canonical(read_nifti(folder / "sub-verse014_ct.nii.gz"))
     labels = canonical(read_nifti(folder / "sub-verse014_seg-vert_msk.nii.gz")).array
     started = time.perf_counter()
-    bone = bone_masks(model.bone, scan.array, spacing_mm=scan.grid.spacing_mm, config=model.config.bone) > 0
+    bone = (
+        bone_stage(model.config.bone).bone_masks(
+            model.bone, scan.array, spacing_mm=scan.grid.spacing_mm, config=model.config.bone
+        )
+        > 0
+    )
     seconds = time.perf_counter() - started
     true = labels > 0
     near = ndimage.distance_transform_edt(~true, sampling=scan.grid.spacing_mm[::-1]) <= NEAR_MM

@@ -92,3 +92,25 @@ def test_network_is_made_without_importing_monai() -> None:
         "sys.exit('monai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_three_dimensions_are_monais_too() -> None:
+    from monai.networks.nets.unet import UNet as Reference
+
+    config = UNetConfig(dimensions=3, in_channels=1, out_channels=3, channels=(4, 6, 8), strides=(2, 2))
+    torch.manual_seed(4)
+    reference = Reference(
+        spatial_dims=3,
+        in_channels=1,
+        out_channels=3,
+        channels=config.channels,
+        strides=config.strides,
+        num_res_units=config.residual_units,
+        norm=config.norm,
+        act=config.activation,
+    )
+    torch.manual_seed(4)
+    ours = build_unet(config)
+    image = torch.randn(1, 1, 8, 12, 16)
+    torch.testing.assert_close(ours.eval()(image), reference.eval()(image))
+    torch.testing.assert_close(fuse(ours)(image), reference(image), rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Residual 2-D U-Net, the same network as MONAI's ``UNet``.
+"""Residual U-Net in two or three dimensions, the same network as MONAI's ``UNet``.
 
 Ronneberger et al., MICCAI 2015 (arXiv:1505.04597); residual units after Kerfoot et al., STACOM 2018
 (doi:10.1007/978-3-030-12029-0_40). Tensors have MONAI's names, so that weights pass both ways; the network is written
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,27 @@ NORMS = ("batch", "instance")
 ACTIVATIONS = ("relu", "prelu")
 
 
+class Layers(NamedTuple):
+    """torch's layers for one number of dimensions."""
+
+    convolution: type[nn.Conv2d | nn.Conv3d]
+    larger: type[nn.ConvTranspose2d | nn.ConvTranspose3d]
+    batch: type[nn.BatchNorm2d | nn.BatchNorm3d]
+    instance: type[nn.InstanceNorm2d | nn.InstanceNorm3d]
+
+
+LAYERS = {
+    2: Layers(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d),
+    3: Layers(nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.InstanceNorm3d),
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UNetConfig:
     """What a U-Net is made of; lists, as TOML gives them, become tuples.
 
     Attributes:
+        dimensions: 2 for slices, 3 for volumes.
         in_channels: channels of the image.
         out_channels: channels of the answer; 1 logit a pixel for one class.
         channels: feature channels a level, top first.
@@ -36,6 +53,7 @@ class UNetConfig:
         UsageError: a value that no network can be built from.
     """
 
+    dimensions: int = 2
     in_channels: int = 1
     out_channels: int = 1
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
@@ -54,20 +72,24 @@ class UNetConfig:
                 f"U-Net config: {len(self.channels)} levels with {len(self.strides)} strides; "
                 "expected at least two levels and one stride fewer than levels"
             )
-        for key, value, accepted in (("norm", self.norm, NORMS), ("activation", self.activation, ACTIVATIONS)):
+        for key, value, accepted in (
+            ("dimensions", self.dimensions, (2, 3)),
+            ("norm", self.norm, NORMS),
+            ("activation", self.activation, ACTIVATIONS),
+        ):
             if value not in accepted:
                 raise UsageError(f"U-Net config: {key} = {value!r}; expected one of {list(accepted)}")
 
     @property
     def multiple(self) -> int:
-        """Height and width of an image must be a multiple of this."""
+        """Sides of an image must be a multiple of this."""
         return prod(self.strides)
 
 
 def build_unet(config: UNetConfig) -> nn.Module:
-    """Make the network: images ``(B, in_channels, H, W)`` to logits ``(B, out_channels, H, W)``.
+    """Make the network: images ``(B, in_channels, [D,] H, W)`` to logits ``(B, out_channels, [D,] H, W)``.
 
-    H and W are multiples of ``config.multiple``. Seed torch before for the same starting weights.
+    D, H and W are multiples of ``config.multiple``. Seed torch before for the same starting weights.
     """
     return UNet(config)
 
@@ -81,7 +103,7 @@ class UNet(nn.Module):
         self.model = _level(config, 0, config.in_channels, config.out_channels)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, in_channels, H, W) to (B, out_channels, H, W)."""
+        """(B, in_channels, [D,] H, W) to (B, out_channels, [D,] H, W)."""
         logits: Tensor = self.model(images)
         return logits
 
@@ -108,7 +130,7 @@ def _down(config: UNetConfig, c_in: int, c_out: int, stride: int) -> nn.Module:
 def _up(config: UNetConfig, c_in: int, c_out: int, stride: int, *, top: bool) -> nn.Module:
     """The topmost level ends without norm and activation, as logits."""
     plain = config.residual_units == 0
-    larger = nn.ConvTranspose2d(c_in, c_out, 3, stride, padding=1, output_padding=stride - 1)
+    larger = LAYERS[config.dimensions].larger(c_in, c_out, 3, stride, padding=1, output_padding=stride - 1)
     block = _block(config, larger, c_out, bare=top and plain)
     if plain:
         return block
@@ -140,10 +162,11 @@ class Residual(nn.Module):
             block = _convolution(config, c_in if first else c_out, c_out, stride if first else 1, bare=bare and last)
             self.conv.add_module(f"unit{unit}", block)
         self.residual: nn.Module = nn.Identity()
+        convolution = LAYERS[config.dimensions].convolution
         if stride != 1:
-            self.residual = nn.Conv2d(c_in, c_out, 3, stride, padding=1)
+            self.residual = convolution(c_in, c_out, 3, stride, padding=1)
         elif c_in != c_out:
-            self.residual = nn.Conv2d(c_in, c_out, 1)
+            self.residual = convolution(c_in, c_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, h, w) to (B, c_out, h / stride, w / stride)."""
@@ -152,7 +175,7 @@ class Residual(nn.Module):
 
 
 def _convolution(config: UNetConfig, c_in: int, c_out: int, stride: int, *, bare: bool = False) -> nn.Sequential:
-    return _block(config, nn.Conv2d(c_in, c_out, 3, stride, padding=1), c_out, bare=bare)
+    return _block(config, LAYERS[config.dimensions].convolution(c_in, c_out, 3, stride, padding=1), c_out, bare=bare)
 
 
 def _block(config: UNetConfig, convolution: nn.Module, channels: int, *, bare: bool) -> nn.Sequential:
@@ -161,7 +184,8 @@ def _block(config: UNetConfig, convolution: nn.Module, channels: int, *, bare: b
     block.add_module("conv", convolution)
     if not bare:
         after = nn.Sequential()
-        after.add_module("N", nn.BatchNorm2d(channels) if config.norm == "batch" else nn.InstanceNorm2d(channels))
+        layers = LAYERS[config.dimensions]
+        after.add_module("N", (layers.batch if config.norm == "batch" else layers.instance)(channels))
         after.add_module("A", nn.ReLU(inplace=True) if config.activation == "relu" else nn.PReLU())
         block.add_module("adn", after)
     return block

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from osteon.errors import BundleError, UsageError
-from osteon.systems.lytic.bone import build_bone_network
+from osteon.systems.lytic.bone_slices import build_bone_network
 from osteon.systems.lytic.bundle import as_shipped, load_model, save_model, trained_on
 from osteon.systems.lytic.config import LyticConfig, configure
 from osteon.systems.lytic.detector import build_detector

@@ -23,7 +23,7 @@ from osteon.systems.lytic.config import SITES
 @pytest.fixture(scope="module")
 def phantom(tmp_path_factory):
     return make_cohort(
-        PhantomOptions(patients=1, seed=3, range_mm=(90.0, 110.0), mean_lesions=400), tmp_path_factory.mktemp("cohort")
+        PhantomOptions(patients=1, seed=3, range_mm=(185.0, 210.0), mean_lesions=400), tmp_path_factory.mktemp("cohort")
     )
 
 

@@ -11,7 +11,7 @@ from osteon.records import Volume
 from osteon.systems.lytic import evaluate as evaluate_module
 from osteon.systems.lytic import infer
 from osteon.systems.lytic.bundle import LyticModel
-from osteon.systems.lytic.config import SITES, LyticConfig
+from osteon.systems.lytic.config import SITES, BoneConfig, LyticConfig
 from osteon.systems.lytic.evaluate import _lesion_facts, evaluate, evaluate_case
 from osteon.training.bundle import ModelBundle, ModelFacts
 from tests.systems.lytic.scenes import FakeBone, FakeDetector, ball, block, fake_detect
@@ -67,7 +67,13 @@ def model(threshold=0.3):
         training_data={"kind": "real"},
     )
     bundle = ModelBundle(folder=Path("nowhere"), facts=facts, weights={}, metrics={}, hash="cd" * 32)
-    return LyticModel(bundle=bundle, config=LyticConfig(), bone=FakeBone(), detectors=(FakeDetector(),), device="cpu")
+    return LyticModel(
+        bundle=bundle,
+        config=LyticConfig(bone=BoneConfig(planes="axial")),
+        bone=FakeBone(),
+        detectors=(FakeDetector(),),
+        device="cpu",
+    )
 
 
 def cohort(*names, truth=("bone", "lesions"), name="ward"):

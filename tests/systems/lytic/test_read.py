@@ -8,7 +8,7 @@ from osteon.records import Patient, Volume
 from osteon.systems.lytic import infer
 from osteon.systems.lytic import read as reading_module
 from osteon.systems.lytic.bundle import LyticModel
-from osteon.systems.lytic.config import SITES, LyticConfig
+from osteon.systems.lytic.config import SITES, BoneConfig, LyticConfig
 from osteon.systems.lytic.read import read_volume
 from osteon.training.bundle import ModelBundle, ModelFacts
 from tests.systems.lytic.scenes import FakeBone, FakeDetector, ball, block, fake_detect
@@ -47,7 +47,13 @@ def model(*, threshold=0.3, kind="real", detector=None):
     )
     bundle = ModelBundle(folder=Path("nowhere"), facts=facts, weights={}, metrics={}, hash="ab" * 32)
     detectors = (detector or FakeDetector(),)
-    return LyticModel(bundle=bundle, config=LyticConfig(), bone=FakeBone(), detectors=detectors, device="cpu")
+    return LyticModel(
+        bundle=bundle,
+        config=LyticConfig(bone=BoneConfig(planes="axial")),
+        bone=FakeBone(),
+        detectors=detectors,
+        device="cpu",
+    )
 
 
 def scene(balls=BALLS):

@@ -7,8 +7,9 @@ import torch
 
 from osteon.cohort.manifest import Case, Cohort
 from osteon.errors import CohortError
+from osteon.systems.lytic import bone_planes
 from osteon.systems.lytic import train as under_test
-from osteon.systems.lytic.bone import build_bone_network
+from osteon.systems.lytic.bone_planes import build_bone_network
 from osteon.systems.lytic.cases import TrainingCase
 from osteon.systems.lytic.config import LyticConfig, configure
 from osteon.systems.lytic.infer import Candidates
@@ -109,10 +110,10 @@ def test_stages_are_taught_by_the_cases_that_know(monkeypatch, tmp_path):
 
     monkeypatch.setattr(under_test, "fit", fit)
     monkeypatch.setattr(
-        under_test.bone_stage, "batches", lambda cases, config: seen.update(bone=[c.case for c in cases])
+        bone_planes, "batches", lambda cases, config: seen.update(bone=[c.case for c in cases])
     )
     monkeypatch.setattr(
-        under_test.bone_stage,
+        bone_planes,
         "validation_metrics",
         lambda net, cases, config: seen.update(check=[c.case for c in cases]) or {},
     )

@@ -10,7 +10,7 @@ from torch import nn
 
 from osteon.errors import BundleError, UsageError
 from osteon.networks.fusion import fuse
-from osteon.systems.lytic.bone import build_bone_network
+from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.config import LyticConfig, configure
 from osteon.systems.lytic.detector import build_detector
 from osteon.training.bundle import ModelBundle, ModelFacts, _halved, read_bundle, write_bundle
@@ -85,8 +85,9 @@ def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:
     """Configuration, and networks with their weights, from a bundle whose system is right."""
     settings = dict(bundle.facts.config)
     anchors = settings.pop("anchors", None)
+    settings["bone"] = {"planes": "axial"} | settings["bone"]  # bundles from before say nothing of planes
     config = configure(LyticConfig(), settings)
-    bone = build_bone_network(config.bone)
+    bone = bone_stage(config.bone).build_bone_network(config.bone)
     load_weights(bone, bundle.weights_path("bone"))
     detectors = []
     for member in range(config.detector.members):

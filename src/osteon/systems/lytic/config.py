@@ -13,6 +13,7 @@ SITES = ("vertebra", "rib", "sternum", "clavicle", "scapula", "humerus", "pelvis
 """Bone sites in the order of the bone network's site channels; site k + 1 in the masks."""
 SIZES = ("n", "s", "m", "l", "x")
 """Of YOLOv5."""
+PLANES = ("axial", "all")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +21,7 @@ class BoneConfig:
     """Bone U-Net.
 
     Attributes:
+        planes: "axial", as published, or "all": axial, coronal and sagittal, averaged.
         pixel_mm: pixel size it sees.
         window_hu: ends of its window.
         context_mm: distance of the neighbouring slices in its other two channels; 0 for the slice alone, as published.
@@ -37,13 +39,14 @@ class BoneConfig:
         UsageError: an impossible value.
     """
 
+    planes: str = "all"
     pixel_mm: float = 1.5
     window_hu: tuple[float, float] = (-200.0, 1000.0)
     context_mm: float = 2.5
     channels: tuple[int, ...] = (16, 32, 64, 96, 128)
     residual_units: int = 1
     crop: int = 192
-    epochs: int = 30
+    epochs: int = 24
     samples: int = 640
     batch: int = 16
     learning_rate: float = 2e-3
@@ -54,6 +57,7 @@ class BoneConfig:
     def __post_init__(self) -> None:
         _check_stage(self, stage="bone", stride=16)
         _check_range("bone.validation_slices", self.validation_slices, low=1)
+        _check_choice("bone.planes", self.planes, PLANES)
         _check_range("bone.threshold", self.threshold, low=0, high=1)
         _check_range("bone.residual_units", self.residual_units, low=0)
         if not (2 <= len(self.channels) <= 5 and all(count >= 1 for count in self.channels)):

@@ -14,7 +14,7 @@ from osteon.imaging.slices import pad_to_multiple
 from osteon.inference.boxes import link_slices, merge_ensemble
 from osteon.inference.lesion_masks import LesionShape, Measures, lesion_shape, measure
 from osteon.networks.yolov5 import detect
-from osteon.systems.lytic.bone import bone_masks
+from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.config import SITES
 from osteon.systems.lytic.detector import hadamard
 from osteon.training.batches import prefetch
@@ -81,7 +81,7 @@ def find_candidates(
 ) -> Candidates:
     """Run bone network and detectors over an axial volume (z, y, x) in HU."""
     started = time.perf_counter()
-    sites = bone_masks(
+    sites = bone_stage(config.bone).bone_masks(
         bone_network,
         hu,
         spacing_mm=spacing_mm,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.files import whole_file
-from osteon.systems.lytic import bone as bone_stage
 from osteon.systems.lytic import detector as detector_stage
+from osteon.systems.lytic.bone import bone_stage
 from osteon.training.config import LoopConfig
 from osteon.training.loop import fit
 from osteon.training.yolo_loss import YoloLossConfig
@@ -39,7 +39,9 @@ def with_predicted_bone(
     for number, case in enumerate(cases, start=1):
         path = folder / f"{case.voxels}.npy"
         if not path.exists():
-            sites = bone_stage.bone_masks(bone, np.asarray(case.hu), spacing_mm=case.spacing_mm, config=config.bone)
+            sites = bone_stage(config.bone).bone_masks(
+                bone, np.asarray(case.hu), spacing_mm=case.spacing_mm, config=config.bone
+            )
             with whole_file(path) as draft, draft.open("wb") as file:
                 np.save(file, sites)
         changed.append(replace(case, sites=np.load(path, mmap_mode="r")))

@@ -17,8 +17,8 @@ import torch
 
 from osteon.errors import CohortError
 from osteon.evaluation.froc import froc
-from osteon.systems.lytic import bone as bone_stage
 from osteon.systems.lytic import detector as detector_stage
+from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.bundle import as_shipped, save_model
 from osteon.systems.lytic.calibrate import (
     candidate_pairs,
@@ -148,7 +148,8 @@ def train_bone(
     stage = config.bone
     train, validation = ([case for case in part if case.has_bone] for part in (fold.train, fold.validation))
     torch.manual_seed(config.seed)
-    network = bone_stage.build_bone_network(stage)
+    module = bone_stage(stage)
+    network = module.build_bone_network(stage)
     loop = LoopConfig(
         epochs=stage.epochs,
         optimizer="adam",
@@ -167,11 +168,11 @@ def train_bone(
     result = fit(
         network,
         config=loop,
-        batches=bone_stage.batches(train, config=stage),
+        batches=module.batches(train, config=stage),
         steps=max(1, stage.samples // stage.batch),
-        loss=lambda net, batch: bone_stage.bone_loss(net, batch, dice_only=stage.dice_only),
+        loss=lambda net, batch: module.bone_loss(net, batch, dice_only=stage.dice_only),
         out=out,
-        validate=lambda net, _: bone_stage.validation_metrics(net, validation, config=stage),
+        validate=lambda net, _: module.validation_metrics(net, validation, config=stage),
         on_progress=on_progress,
         resume=resume,
         identity=f"bone|{fold.fingerprint}|{asdict(stage)}",

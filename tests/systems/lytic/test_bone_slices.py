@@ -4,10 +4,9 @@ import torch
 from scipy import ndimage
 
 from osteon.imaging.slices import Window
-from osteon.systems.lytic.bone import (
+from osteon.systems.lytic.bone_slices import (
     IGNORED,
     LARGEST_HOLE_MM2,
-    _cut_field,
     batches,
     bone_loss,
     bone_masks,
@@ -19,7 +18,7 @@ from osteon.systems.lytic.bone import (
 from osteon.systems.lytic.cases import TrainingCase
 from osteon.systems.lytic.config import SITES, BoneConfig
 
-CONFIG = BoneConfig()
+CONFIG = BoneConfig(planes="axial")
 BONE_HU, CUT_HU = 700, 250
 
 
@@ -199,23 +198,6 @@ def test_samples_are_determined_by_the_seed(has_sites):
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
     assert labels_seen == {0, 4 if has_sites else IGNORED}
-
-
-def test_cut_field_blanks_image_and_labels_alike():
-    rng = np.random.default_rng(0)
-    cut = 0
-    for _ in range(50):
-        image, labels = _cut_field(np.ones((3, 64, 50), np.float32), np.full((64, 50), 3, np.uint8), rng)
-        assert all(np.array_equal(plane > 0, labels > 0) for plane in image)
-        rows, columns = labels.any(axis=1), labels.any(axis=0)
-        assert np.array_equal(labels > 0, rows[:, None] & columns)
-        assert rows.sum() >= 40
-        assert columns.sum() >= 40
-        assert np.abs(np.diff(rows.astype(int))).sum() <= 2
-        cut += not labels.all()
-    assert cut > 25
-    short = _cut_field(np.ones((3, 32, 64), np.float32), np.full((32, 64), 3, np.uint8), rng)[1]
-    assert short.any(axis=1).all()
 
 
 def test_batches_have_the_size_asked_for():
