@@ -99,8 +99,8 @@ def scores(fracture: FracturePatient, upright: FracturePatient) -> dict[str, flo
     wide = picture(fracture, half_mm=(14.0, 60.0, 130.0), step=2.2)
     return {
         **_shape(fracture, upright),
-        **_signal(close),
-        **_beyond(close),
+        **_signal(close, _reference(wide)),
+        **_beyond(close, _reference(wide)[0]),
         ff.OTHERS: _others(wide, fracture),
         ff.PROTRUSION: _reach(close),
     }
@@ -142,11 +142,9 @@ def _reach(view: Picture) -> float:
 
 
 def _reference(view: Picture) -> tuple[float, float]:
-    """T1 and T2 of the marrow of the vertebrae above and below."""
-    others = np.isin(view.labels, (view.label - 1, view.label + 1)) & view.near(
-        back=(-34, 0.3 * view.body.depth_mm), left=18, up=(-40, 40)
-    )
-    inside = ndimage.binary_erosion(others, iterations=2)
+    """T1 and T2 of the marrow of all other vertebrae in view."""
+    others = (view.labels > 0) & (view.labels != view.label)
+    inside = ndimage.binary_erosion(others & view.near(back=(-60, 0.4 * view.body.depth_mm), left=14, up=(-130, 130)))
     return float(np.median(view.t1[inside])), float(np.median(view.t2[inside]))
 
 
@@ -158,11 +156,11 @@ def _opened(mask: NDArray[np.bool_], view: Picture, radius_mm: float) -> NDArray
     return np.asarray(ndimage.binary_opening(mask, ball))
 
 
-def _signal(view: Picture) -> dict[str, float]:
-    marrow, (ref1, ref2) = view.marrow, _reference(view)
+def _signal(view: Picture, reference: tuple[float, float]) -> dict[str, float]:
+    marrow, (ref1, ref2) = view.marrow, reference
     t1, t2 = view.t1 / np.float32(ref1), view.t2 / np.float32(ref2)
     changed = marrow & ((t1 < 0.87) | (t2 > 1.22))
-    dark, bright = marrow & (t1 < 0.65) & (t2 < 0.65), marrow & (view.t2 > 1.5 * np.percentile(view.t2[marrow], 80))
+    dark, bright = marrow & (t1 < 0.65) & (t2 < 0.65), marrow & (t2 > 1.9 * np.percentile(t2[marrow], 60))
     spread = max(float(np.ptp(np.percentile(one[marrow], (4, 96)))) for one in (t1, t2))
     off = max(abs(float(np.median(one[marrow])) - 1) for one in (t1, t2))
     heights = np.broadcast_to(view.up[:, None, None], t1.shape)
@@ -170,18 +168,29 @@ def _signal(view: Picture) -> dict[str, float]:
     grey = marrow & ~dark
     ends = [float(changed[grey & part].mean()) for part in (heights <= low, heights >= high)]
     middle1, middle2 = np.median(t1[grey]), np.median(t2[grey])
-    apart = grey & ((np.abs(t1 / middle1 - 1) > 0.17) | (np.abs(t2 / middle2 - 1) > 0.17))
+    apart = grey & ((t1 < 0.85 * middle1) | (t2 > 1.25 * max(middle2, 1.0)))
     plane = marrow.sum(axis=(1, 2)).max()
-    nodule = float(_opened(apart, view, 2.6).sum() / marrow.sum())
     return {
         ff.HOMOGENEOUS: -spread - off,
-        ff.DIFFUSE: float(changed[marrow].mean()),
+        ff.DIFFUSE: float((changed & ~dark)[marrow].mean()),
         ff.BAND: abs(ends[1] - ends[0]),
         ff.LINE: _layer(view, dark, marrow),
         ff.PATCH: float(_opened(dark, view, 2.4).sum() * view.step**3),
         ff.CLEFT: float(bright.sum(axis=(1, 2)).max() / plane),
-        ff.NODULE: nodule if nodule < 0.4 else 0.0,
+        ff.NODULE: _lump(_opened(apart, view, 2.6), marrow),
     }
+
+
+def _lump(found: NDArray[np.bool_], marrow: NDArray[np.bool_]) -> float:
+    """Share of the body that the largest piece takes which does not lie across it from side to side."""
+    pieces, count = ndimage.label(found)
+    whole = ndimage.find_objects(marrow.astype(int))[0]
+    best = 0.0
+    for number, window in enumerate(ndimage.find_objects(pieces), start=1):
+        across = np.prod([(a.stop - a.start) / (b.stop - b.start) for a, b in zip(window[1:], whole[1:], strict=True)])
+        if count and across < 0.7:
+            best = max(best, float((pieces == number).sum() / marrow.sum()))
+    return best
 
 
 def _layer(view: Picture, dark: NDArray[np.bool_], marrow: NDArray[np.bool_]) -> float:
@@ -194,8 +203,7 @@ def _layer(view: Picture, dark: NDArray[np.bool_], marrow: NDArray[np.bool_]) ->
     return float(((thickness > 0) & (thickness < 5.0))[columns].mean())
 
 
-def _beyond(view: Picture) -> dict[str, float]:
-    ref1, _ = _reference(view)
+def _beyond(view: Picture, ref1: float) -> dict[str, float]:
     deep, high = view.body.depth_mm / 2, view.body.back_mm
     bone = ndimage.binary_erosion(view.labels == view.label) & (view.t1 > 0.4 * ref1)
     bone &= view.near(back=(deep, deep + 12), left=21, up=(-20, 20)) & ~view.near(back=(-34, 34), left=5, up=(-36, 36))

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 DIFFUSE_SHARE = {True: (0.86, 0.99), False: (0.78, 0.93)}
 """Part of the body with a diffuse change, malignant and benign."""
-BAND_SHARE, PATCHY_SHARE = (0.25, 0.50), (0.2, 0.5)
+BAND_SHARE, PATCHY_SHARE = (0.25, 0.50), (0.2, 0.45)
 IMPACTED = replace(tissues.SCLEROSIS, name="impacted trabeculae", hu=420.0, proton_density=0.16)
 CEMENT = Tissue(name="bone cement", hu=1800.0, proton_density=0.02, t1_ms=(900.0, 1000.0), t2_ms=(15.0, 15.0))
-HAEMATOMA = replace(tissues.OLD_BLOOD, name="haematoma", t1_ms=(800.0, 950.0), t2_ms=(95.0, 85.0))
+HAEMATOMA = replace(tissues.OLD_BLOOD, name="haematoma", t1_ms=(1050.0, 1250.0), t2_ms=(95.0, 85.0))
 PARTLY_BLASTIC = replace(tissues.MIXED, proton_density=0.82)
 """Not so dark that the whole body would be a dark patch."""
 NECROTIC_FLUID = replace(tissues.NECROSIS, name="necrotic fluid", t2_ms=(300.0, 270.0))
 VIVID = replace(tissues.LYTIC, name="cellular tumour nodule", t1_ms=(1300.0, 1600.0), t2_ms=(140.0, 125.0))
 """A nodule inside marrow that is replaced already: more water than the tumour around it."""
-HYALINE = replace(tissues.VASCULAR, name="atypical haemangioma", fat_fraction=0.08)
+HYALINE = replace(tissues.VASCULAR, name="atypical haemangioma", fat_fraction=0.05, t1_ms=(1300.0, 1600.0))
 """The benign nodule in another vertebra: as dark on T1 as tumour."""
 
 
@@ -169,7 +169,7 @@ def _patchy(place: _Place, rng: np.random.Generator) -> list[Spot]:
     plane = place.cut_off(_unit(rng.normal(size=3)), float(rng.uniform(*PATCHY_SHARE)))
     solid = ragged(Kept(place.region, plane), rng, amplitude_mm=1.6, step_mm=7.0)
     oedema = _oedema(rng)
-    spot = _spot(place, "patchy oedema", solid, oedema, edge_mm=3.0, strength=float(rng.uniform(0.5, 0.8)))
+    spot = _spot(place, "patchy oedema", solid, oedema, edge_mm=1.8, strength=float(rng.uniform(0.5, 0.8)))
     return [replace(spot, pattern="pepper", pattern_tissue=oedema, pattern_mm=float(rng.uniform(4, 6)))]
 
 
