@@ -60,7 +60,7 @@ def test_where_the_network_is_closed_the_message_says_what_to_do(monkeypatch: py
         raise OSError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", closed)
-    with pytest.raises(InputError, match=r"ImageNet weights of tiny cannot be had here.*weights = 'none'"):
+    with pytest.raises(InputError, match=r"ImageNet weights of tiny cannot be had here.*--weights none"):
         load_backbone(network(), "imagenet")
 
 

@@ -37,6 +37,9 @@ def register(app: typer.Typer) -> None:
         seed: int = typer.Option(0, "--seed", help="Start of everything random."),
         config: Path | None = typer.Option(None, "--config", help="TOML file over the study's recipe."),
         settings: list[str] = typer.Option([], "--set", help="key=value over the recipe, e.g. detector.epochs=3."),
+        weights: str = typer.Option(
+            "", "--weights", help="Where backbones start: imagenet, none, a file, or a folder with a file for each."
+        ),
         stages: list[str] = typer.Option(
             [], "--stage", help="Do this stage only; may be repeated. A wrong name lists all."
         ),
@@ -57,7 +60,7 @@ def register(app: typer.Typer) -> None:
             seed=seed,
             resume=resume,
             device=device,
-            settings=read_settings(config, settings),
+            settings=read_settings(config, [*settings, f"network.weights={weights}"] if weights else settings),
             stages=tuple(stages),
         )
         with step_bar(system) as on_step, progress_bar(system) as on_case:

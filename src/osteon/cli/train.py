@@ -34,6 +34,9 @@ def register(app: typer.Typer) -> None:
         settings: list[str] = typer.Option(
             [], "--set", help="key=value, e.g. detector.epochs=100; wins over --config."
         ),
+        weights: str = typer.Option(
+            "", "--weights", help="Where a backbone starts: imagenet, none or a file (the setting weights)."
+        ),
         validation: Path | None = typer.Option(None, "--validation", help="Cohort to validate on; else a share."),
         resume: bool = typer.Option(False, "--resume", help="Go on with OUT.run."),
     ) -> None:
@@ -42,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
         chosen = get_system(system)
         check_out(out)
-        values = read_settings(config, settings)
+        values = read_settings(config, [*settings, f"weights={weights}"] if weights else settings)
         if recipe:
             values = merged(load_recipe(system, recipe).get("train", {}), values)
         with step_bar("training") as on_step, progress_bar("cases") as on_case:

@@ -75,9 +75,9 @@ def _imagenet_file(model: SliceClassifier) -> Path:
         raise InputError(
             f"ImageNet weights of {backbone} cannot be had here ({type(error).__name__}): no network, and not in this "
             f"machine's cache. Fetch timm's {BACKBONES[backbone]} weights elsewhere and give their file "
-            "(weights = 'FILE.safetensors'), or train without (weights = 'none')"
+            "(--weights FILE), or train without (--weights none)"
         ) from error
-    raise InputError(f"backbone {backbone}: there are no ImageNet weights of it; use weights = 'none' or a file")
+    raise InputError(f"backbone {backbone}: there are no ImageNet weights of it; use --weights none or a file")
 
 
 def _downloaded(url: str) -> Path:
