@@ -123,8 +123,8 @@ def test_roles_are_parsed_and_checked() -> None:
 @pytest.mark.parametrize(
     ("grid", "told"),
     [
-        (Grid(shape=(12, 50, 50)), "axial"),
-        (Grid(shape=(12, 50, 50), direction=CORONAL), "coronal"),
+        (Grid(shape=(12, 50, 50), spacing_mm=(1.0, 1.0, 4.0)), "axial"),
+        (Grid(shape=(12, 50, 50), spacing_mm=(1.0, 1.0, 4.0), direction=CORONAL), "coronal"),
         (station(slices=2), "2 slice"),
     ],
 )
@@ -134,9 +134,15 @@ def test_what_cannot_be_read_is_named_with_why(grid: Grid, told: str) -> None:
 
 
 def test_an_axial_t1_beside_a_sagittal_one_is_left_out_with_a_note() -> None:
-    found = choose_sequences([series("1", "t1", grid=Grid(shape=(9, 9, 9))), series("2", "t1")], kinds=KINDS)
+    found = choose_sequences(
+        [series("1", "t1", grid=Grid(shape=(9, 9, 9), spacing_mm=(1.0, 1.0, 4.0))), series("2", "t1")], kinds=KINDS
+    )
     assert uids(found) == [{"T1": "2"}]
     assert "axial" in found.notes[0]
+
+
+def test_an_isotropic_volume_is_read_however_it_is_stored() -> None:
+    assert uids(choose_sequences([series("1", "t1", grid=Grid(shape=(40, 50, 50)))], kinds=KINDS)) == [{"T1": "1"}]
 
 
 def test_a_series_with_problems_is_left_out_with_its_first_problem() -> None:

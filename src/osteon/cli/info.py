@@ -66,14 +66,15 @@ def as_document(result: ScanResult, *, name: str) -> dict[str, Any]:
 
 
 def _series_document(series: Series) -> dict[str, Any]:
-    from osteon.dicom.roles import role
+    from osteon.dicom.roles import role_with_reason
 
-    grid = series.grid
+    grid, found = series.grid, role_with_reason(series)
     return {
         "uid": series.uid,
         "modality": series.modality,
         "description": series.description,
-        "role": role(series),
+        "role": found.role,
+        "role_reason": found.reason,
         "source": series.source,
         "files": len(series.files),
         "readable_as_volume": grid is not None and not series.problems,
@@ -128,12 +129,26 @@ def _print_study(study: Study, console: Console) -> None:
     for number, series in enumerate(study.series, start=1):
         table.add_row(str(number), *(escape(cell) for cell in _cells(series)))
     console.print(table)
+    _print_roles(study, console)
     for number, series in enumerate(study.series, start=1):
         if series.problems or series.warnings:
             console.print(f"[bold]{number}[/] series {series.uid}", soft_wrap=True)
         for style, texts in (("bold red]problem", series.problems), ("yellow]warning", series.warnings)):
             for text in texts:
                 console.print(f"  [{style}:[/] {escape(text.removeprefix(f'Series {series.uid}: '))}", soft_wrap=True)
+
+
+def _print_roles(study: Study, console: Console) -> None:
+    """Which attributes decided the roles of MR series, where scanners' habits differ most."""
+    from rich.markup import escape
+
+    from osteon.dicom.roles import role_with_reason
+
+    for number, series in enumerate(study.series, start=1):
+        if series.modality == "MR":
+            found = role_with_reason(series)
+            text = f"role {found.role or 'not known'}: {found.reason}"
+            console.print(f"[bold]{number}[/] {escape(text)}", soft_wrap=True)
 
 
 def _cells(series: Series) -> list[str]:

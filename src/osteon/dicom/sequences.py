@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from osteon.records import Series
 
 FEWEST_SLICES = 3
-SAGITTAL_DEG = 45.0
 SAME_PLACE = 0.5
 """Two series lie in one place if half of one is within the other; neighbouring stations overlap by less (a guess)."""
+ISOTROPIC = 1.5
+"""A volume whose voxels' sides differ by no more than this factor can be cut to sagittal slices, however it is stored."""
 LEFT_OUT = "none"
 """Instead of a sequence's name: the series is not to be read."""
 _STITCHED = frozenset({"COMPOSED", "COMPOSING", "COMP_SP", "COMP_AN", "COMP_DIF", "PASTED", "MPR", "MPR_THICK"})
@@ -100,7 +101,7 @@ def choose_sequences(
     """Sort the series of one study into stations.
 
     Left out, with a note where their role says that they were meant: series with problems, of fewer than three slices,
-    not sagittal (slice normal more than 45 degrees from left-right), and those composed of others.
+    neither sagittal (slice normal nearest to left-right) nor nearly isotropic, and those composed of others.
 
     Args:
         series: of one study.
@@ -183,7 +184,9 @@ def _unfit(series: Series) -> str:
         return (reasons or ["it holds no volume"])[0].rstrip(".")
     if series.grid.shape[0] < FEWEST_SLICES:
         return f"{series.grid.shape[0]} slice(s), expected {FEWEST_SLICES} or more"
-    plane = plane_of_slices(series.grid)
+    plane, spacing = plane_of_slices(series.grid), series.grid.spacing_mm
+    if max(spacing) <= ISOTROPIC * min(spacing):
+        return ""
     return "" if plane == "sagittal" else f"its slices are {plane}, expected sagittal"
 
 
