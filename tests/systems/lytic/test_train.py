@@ -19,11 +19,11 @@ from osteon.systems.lytic.train import (
     _check_truth,
     _described,
     _how_chosen,
+    _train_detectors,
     calibrate_model,
     sites_known,
     split_cases,
     train_bone,
-    train_detector,
 )
 
 SMALL = {"bone": {"channels": [4, 8], "epochs": 1, "samples": 1, "batch": 1}, "device": "cpu"}
@@ -109,9 +109,7 @@ def test_stages_are_taught_by_the_cases_that_know(monkeypatch, tmp_path):
         return Done
 
     monkeypatch.setattr(under_test, "fit", fit)
-    monkeypatch.setattr(
-        bone_planes, "batches", lambda cases, config: seen.update(bone=[c.case for c in cases])
-    )
+    monkeypatch.setattr(bone_planes, "batches", lambda cases, config: seen.update(bone=[c.case for c in cases]))
     monkeypatch.setattr(
         bone_planes,
         "validation_metrics",
@@ -120,9 +118,15 @@ def test_stages_are_taught_by_the_cases_that_know(monkeypatch, tmp_path):
     monkeypatch.setattr(
         under_test.detector_stage, "batches", lambda cases, config: seen.update(detector=[c.case for c in cases])
     )
-    options = {"config": config, "out": tmp_path, "resume": False, "on_progress": lambda _: None}
-    train_bone(part, **options)
-    train_detector(part, 0, **options)
+    masks = []
+    monkeypatch.setattr(
+        under_test, "with_predicted_bone", lambda cases, *_, **__: masks.append([c.case for c in cases]) or cases
+    )
+    quiet = {"on_step": lambda *_: None, "on_case": lambda *_: None}
+    bone, _ = train_bone(part, config=config, out=tmp_path, resume=False, on_progress=lambda _: None)
+    detectors = _train_detectors(part, bone, config=config, run=tmp_path, resume=False, **quiet)
+    assert len(detectors) == config.detector.members
+    assert masks == [["a"]]
     assert seen == {"bone": ["a", "c"], "check": ["a", "c"], "detector": ["a"]}
 
 

@@ -76,9 +76,7 @@ class DetectorConfig:
         context_mm: as for the bone network.
         margin_mm: the bone mask is widened by so much before the product, so that lesions that broke the cortex stay.
         crop: side of training images in pixels.
-        epochs, samples: images an epoch, with the true bone masks.
-        refine_epochs: epochs after these with the bone network's own masks, at a quarter of the rate; without them a
-            detector leans on the outlines of perfect masks, which it never gets when it reads.
+        epochs, samples: images an epoch, with the bone network's own masks.
         batch, learning_rate: of AdamW.
         mosaic: probability of a mosaic of four.
         objectness_gain: of the loss, at any image size; YOLOv5 publishes 1.0 at 640 pixels, scaled by area, which
@@ -96,10 +94,9 @@ class DetectorConfig:
     window_hu: tuple[float, float] = (-150.0, 650.0)
     context_mm: float = 2.5
     margin_mm: float = 2.5
-    crop: int = 320
+    crop: int = 192
     epochs: int = 40
-    refine_epochs: int = 8
-    samples: int = 800
+    samples: int = 2000
     batch: int = 16
     learning_rate: float = 2e-3
     mosaic: float = 0.1
@@ -112,7 +109,6 @@ class DetectorConfig:
         _check_stage(self, stage="detector", stride=32)
         _check_choice("detector.size", self.size, SIZES)
         _check_range("detector.members", self.members, low=1, high=3)
-        _check_range("detector.refine_epochs", self.refine_epochs, low=0)
         _check_range("detector.margin_mm", self.margin_mm, low=0)
         _check_range("detector.objectness_gain", self.objectness_gain, low=0, above=True)
         for key in ("mosaic", "min_score", "nms_iou", "merge_iou"):

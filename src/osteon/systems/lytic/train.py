@@ -29,7 +29,7 @@ from osteon.systems.lytic.calibrate import (
 )
 from osteon.systems.lytic.cases import prepare_cases
 from osteon.systems.lytic.infer import FEATURES, find_candidates
-from osteon.systems.lytic.refine import refine_detector, with_predicted_bone
+from osteon.systems.lytic.predicted_bone import with_predicted_bone
 from osteon.training.config import LoopConfig
 from osteon.training.loop import fit
 from osteon.training.yolo_loss import YoloLossConfig
@@ -181,14 +181,28 @@ def train_bone(
 
 
 def train_detector(
-    fold: Fold, member: int, *, config: LyticConfig, out: Path, resume: bool, on_progress: Callable[[Any], None]
+    cases: Sequence[TrainingCase],
+    member: int,
+    *,
+    config: LyticConfig,
+    identity: str,
+    out: Path,
+    resume: bool,
+    on_progress: Callable[[Any], None],
 ) -> YOLOv5:
     """Train ensemble member ``member`` (from 0), on its own shuffle and starting weights.
 
-    Only cases whose bone and lesions are known teach: a lesion that is not marked would be taught as healthy.
+    Args:
+        cases: with the bone masks to learn on; bone and lesions of all are known, since a lesion that is not marked
+            would be taught as healthy.
+        member: number.
+        config: of all stages.
+        identity: what is trained on what.
+        out: folder of the run; this and the rest as for ``training.loop.fit``.
+        resume: go on with what it holds.
+        on_progress: is told of every step and epoch.
     """
     stage = config.detector
-    cases = [case for case in fold.train if _complete(case)]
     torch.manual_seed(config.seed + 1000 * (member + 1))
     model = detector_stage.build_detector(stage, detector_stage.anchors_of(cases, config=stage))
     loss = YoloLossConfig(objectness=stage.objectness_gain, image_size=640)
@@ -214,7 +228,7 @@ def train_detector(
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=f"detector {member}|{fold.fingerprint}|{asdict(stage)}",
+        identity=identity,
     )
     return model.eval()
 
@@ -344,32 +358,23 @@ def _train_detectors(
     on_step: Callable[[str, Any], None],
     on_case: Callable[[int, int, str], None],
 ) -> list[YOLOv5]:
-    """All members: first on true bone masks, then on the bone network's."""
-    refine = config.detector.refine_epochs > 0
+    """All members, on the cases whose bone and lesions are known, with the bone network's masks."""
     complete = [case for case in fold.train if _complete(case)]
-    shipped = as_shipped(bone)
     digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in bone.state_dict().values())).hexdigest()
     folder = run / f"predicted-{digest[:16]}"
-    predicted = with_predicted_bone(complete, shipped, config=config, folder=folder, on_case=on_case) if refine else ()
-    detectors = []
-    for member in range(config.detector.members):
-        progress = partial(on_step, f"detector {member + 1} of {config.detector.members}")
-        model = train_detector(
-            fold, member, config=config, out=run / f"detector{member}", resume=resume, on_progress=progress
+    cases = with_predicted_bone(complete, as_shipped(bone), config=config, folder=folder, on_case=on_case)
+    return [
+        train_detector(
+            cases,
+            member,
+            config=config,
+            identity=f"detector {member}|{fold.fingerprint}|{digest}|{asdict(config.detector)}",
+            out=run / f"detector{member}",
+            resume=resume,
+            on_progress=partial(on_step, f"detector {member + 1} of {config.detector.members}"),
         )
-        if refine:
-            model = refine_detector(
-                model,
-                predicted,
-                member,
-                config=config,
-                identity=f"refine {member}|{fold.fingerprint}|{digest}|{asdict(config.detector)}",
-                out=run / f"detector{member}-refined",
-                resume=resume,
-                on_progress=progress,
-            )
-        detectors.append(model)
-    return detectors
+        for member in range(config.detector.members)
+    ]
 
 
 def _bone_figures(line: dict[str, Any], *, sites: bool) -> dict[str, float]:
