@@ -134,3 +134,28 @@ def test_folders_without_annotations_and_clashing_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.json"):
         write_labelme(tmp_path / "out", twin)
     assert not (tmp_path / "out").exists()
+
+
+def test_slices_of_several_series_are_told_apart_by_their_folder(tmp_path: Path) -> None:
+    series = ("01-t1", "02-t2")
+    slices = [SliceAnnotation(image_name="00007.dcm", series=one, height=8, width=9, slice_index=6) for one in series]
+    paths = write_labelme(tmp_path / "boxes", slices)
+    assert [path.name for path in paths] == ["01-t1-00007.json", "02-t2-00007.json"]
+    assert json.loads(paths[1].read_text(encoding="utf-8"))["imagePath"] == "02-t2/00007.dcm"
+    assert list(read_labelme(tmp_path / "boxes")) == slices
+
+
+@pytest.mark.parametrize("image_path", ["../00007.dcm", "a/b/00007.dcm", "/00007.dcm", "C:\\x\\00007.dcm"])
+def test_other_folders_of_an_image_path_are_no_series(tmp_path: Path, image_path: str) -> None:
+    path = tmp_path / "one.json"
+    write_labelme_slice(path, SliceAnnotation(image_name="00007.dcm", height=8, width=9))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**document, "imagePath": image_path}), encoding="utf-8")
+    read = read_labelme_slice(path)
+    assert (read.image_name, read.series) == ("00007.dcm", "")
+
+
+@pytest.mark.parametrize("series", ["a/b", "..", "a\\b"])
+def test_a_series_is_one_folder(series: str) -> None:
+    with pytest.raises(InputError, match="series"):
+        SliceAnnotation(image_name="00007.dcm", series=series, height=8, width=9)

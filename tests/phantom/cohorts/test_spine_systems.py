@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def differential(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    options = PhantomOptions(system="differential", patients=1, seed=2, range_mm=(20.0, 110.0))
+    options = PhantomOptions(system="differential", patients=1, seed=2, range_mm=(30.0, 80.0))
     return make_cohort(options, tmp_path_factory.mktemp("differential") / "cohort")
 
 
