@@ -187,6 +187,9 @@ def test_soft_tissue_taken_for_bone_is_none_and_marrow_like_the_lesion_gives_no_
     kidney, mask = scan(values={**CLEAN, "cortex": 200.0, "marrow": 180.0})
     with pytest.raises(InputError, match="no bone of 300 mm3"):
         implant(kidney, mask, options=ImplantOptions(), named=False)
+    table, mask = scan(values={**CLEAN, "soft": -1000.0})
+    with pytest.raises(InputError, match="no bone of 300 mm3"):
+        implant(table, mask, options=ImplantOptions(), named=False)
     same, mask = scan(values={**CLEAN, "cortex": 900.0, "marrow": 52.0})
     monkeypatch.setattr("osteon.phantom.implant.implant.draw_spot", lambda kind, bone, rng: lytic(radius=5.0))
     with pytest.raises(InputError, match="no place for a lytic lesion in 1 bones after 12 attempts"):

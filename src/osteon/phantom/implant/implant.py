@@ -34,8 +34,8 @@ LEAST_SLICES, LEAST_PX = 3, 32
 CONTRAST_HU, CONTRAST_SHARE = 60.0, 0.2
 """A lesion that differs by less from the marrow in its place (MR: from its signal) is drawn again."""
 LEAST_VOXELS = 4
-LEAST_CORTEX_HU = 260.0
-"""A tenth of every bone is denser than this, and no enhanced organ is; a guess."""
+LEAST_CORTEX_HU, AIR_HU = 260.0, -930.0
+"""A tenth of every bone is denser than this, and no enhanced organ is; lung is seldom as thin as air. Guesses."""
 APART_MM = 2.0
 MOST_LESIONS = 200
 
@@ -153,9 +153,13 @@ def _check(volume: Volume, bone: NDArray[Any], vertebrae: NDArray[Any] | None) -
 
 
 def _is_bone(array: NDArray[np.float32], parts: NDArray[np.int32], piece: BonePiece, *, box: Window) -> bool:
-    """Whether a piece has a cortex: networks take an enhanced kidney for bone now and then."""
-    values = array[box][parts[box] == piece.number]
-    return bool(np.percentile(values, 90) >= LEAST_CORTEX_HU)
+    """Whether a piece has a cortex and lies in the body: networks take a kidney or the table for bone now and then."""
+    window = tuple(slice(max(part.start - 3, 0), part.stop + 3) for part in box)
+    inside = parts[window] == piece.number
+    round_it = ndimage.binary_dilation(inside, structure=np.ones((1, 3, 3)), iterations=3) & ~inside
+    values = array[window]
+    in_air = bool(round_it.any()) and float((values[round_it] < AIR_HU).mean()) > 0.5
+    return not in_air and bool(np.percentile(values[inside], 90) >= LEAST_CORTEX_HU)
 
 
 class _Work:
@@ -207,7 +211,7 @@ class _Work:
         put_in(self.array, layer, others=(held > 0) & (held != piece.number), noise=noise, rng=rng)
         part = self.lesions[layer.window]
         part[layer.inside & (part == 0)] = number
-        self.noise_sd[number] = round(noise.sd, 2)
+        self.noise_sd[number] = round(float(noise.sd), 2)
         self.spots.append(spot)
 
     def _differs(self, layer: Layer) -> bool:
