@@ -6,6 +6,7 @@ from scipy import ndimage
 from osteon.systems.lytic.bone_planes import (
     AXES,
     _all_planes,
+    _body,
     _cavities,
     _frame,
     _plane,
@@ -155,3 +156,18 @@ def test_air_needs_no_network():
         Never(), np.full((3, 20, 30), -1000, np.int16), spacing_mm=(1.0, 1.0, 1.0), config=CONFIG
     ).any()
     assert torch.is_tensor(next(Never().parameters()))
+
+
+def test_a_table_is_no_body_but_an_arm_is():
+    cubes = np.zeros((30, 80, 80), np.uint8)
+    cubes[:, 10:50, 20:60] = 60
+    cubes[:, 20:32, 66:78] = 60  # an arm, apart
+    cubes[:, 60:62, 5:75] = 90  # the shell of a table
+    cubes[12:18, 66:72, 5:11] = 200  # a buckle on it
+    cubes[:, 50, 40] = 60  # a fold of the gown that touches both
+    body = _body(cubes, pixel_mm=1.5)
+    assert body[:, 12:48, 22:58].all()
+    assert body[:, 22:30, 68:76].all()
+    assert not body[:, 58:].any()
+    assert not _body(np.zeros((3, 4, 5), np.uint8), pixel_mm=1.5).any()
+    assert _body(np.full((1, 9, 9), 60, np.uint8), pixel_mm=1.5).all()

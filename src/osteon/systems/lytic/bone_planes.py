@@ -50,6 +50,9 @@ SEAL_MM, LARGEST_HOLE_MM3 = 2.0, 40000.0
 30 000 to 45 000 mm3. The spinal canal is open at both ends and stays empty."""
 EMPTY_HU = -200.0
 """Cavities are not filled where there is air."""
+THIN_MM, STRAY_SHARE = 4.5, 0.02
+"""What is thinner than the first is no body (the shell of a table, a tube), nor is a part smaller than the second, as a
+share of the largest part; arms are larger."""
 
 
 def draw_sample(
@@ -164,10 +167,11 @@ def bone_masks(
 ) -> NDArray[np.uint8]:
     """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU.
 
-    Cavities that bone encloses on all sides are filled up to ``LARGEST_HOLE_MM3``.
+    Cavities that bone encloses on all sides are filled up to ``LARGEST_HOLE_MM3``; outside the body is no bone.
     """
     cubes = _to_cubes(hu, spacing_mm=spacing_mm, config=config)
     chance, sites = _all_planes(network, cubes, config=config, on_plane=on_slice)
+    chance[~_body(cubes, pixel_mm=config.pixel_mm)] = 0
     least = 255 * config.threshold
     cavities = _cavities(chance > least, pixel_mm=config.pixel_mm)
     result = np.zeros(hu.shape, dtype=np.uint8)
@@ -220,6 +224,20 @@ def _predict(network: nn.Module, images: NDArray[np.float32]) -> tuple[NDArray[n
         logits = network(torch.from_numpy(padded).to(next(network.parameters()).device)).float().cpu()
     kept = logits[:, :, rows, columns]
     return kept[:, 0].sigmoid().numpy(), (kept[:, 1:].argmax(dim=1) + 1).to(torch.uint8).numpy()
+
+
+def _body(cubes: NDArray[np.uint8], *, pixel_mm: float) -> NDArray[np.bool_]:
+    """Where there is a body: parts of anything but air, thick and large enough, and a margin round them."""
+    reach = max(1, round(THIN_MM / 2 / pixel_mm))
+    ball = ndimage.generate_binary_structure(3, 1)
+    thick = ndimage.binary_erosion(cubes > 0, ball, iterations=reach, border_value=1)
+    parts, count = ndimage.label(thick)
+    if not count:
+        return cubes > 0
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    kept = sizes >= STRAY_SHARE * sizes.max()
+    return np.asarray(ndimage.binary_dilation(kept[parts], ball, iterations=reach + 1), dtype=bool)
 
 
 def _cavities(bone: NDArray[np.bool_], *, pixel_mm: float) -> NDArray[np.uint8]:
