@@ -25,7 +25,7 @@ FEWEST_SLICES = 3
 SAME_PLACE = 0.5
 """Two series lie in one place if half of one is within the other; neighbouring stations overlap by less (a guess)."""
 ISOTROPIC = 1.5
-"""A volume whose voxels' sides differ by no more than this factor can be cut to sagittal slices, however it is stored."""
+"""A volume whose voxel sides differ by no more than this factor can be cut to sagittal slices however it is stored."""
 LEFT_OUT = "none"
 """Instead of a sequence's name: the series is not to be read."""
 _STITCHED = frozenset({"COMPOSED", "COMPOSING", "COMP_SP", "COMP_AN", "COMP_DIF", "PASTED", "MPR", "MPR_THICK"})
