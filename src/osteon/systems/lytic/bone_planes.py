@@ -170,8 +170,11 @@ def bone_masks(
     Cavities that bone encloses on all sides are filled up to ``LARGEST_HOLE_MM3``; outside the body is no bone.
     """
     cubes = _to_cubes(hu, spacing_mm=spacing_mm, config=config)
-    chance, sites = _all_planes(network, cubes, config=config, on_plane=on_slice)
-    chance[~_body(cubes, pixel_mm=config.pixel_mm)] = 0
+    body = _body(cubes, pixel_mm=config.pixel_mm)
+    box = _box(body)
+    chance, sites = np.zeros_like(cubes), np.zeros_like(cubes)
+    chance[box], sites[box] = _all_planes(network, cubes[box], config=config, on_plane=on_slice)
+    chance[~body] = 0
     least = 255 * config.threshold
     cavities = _cavities(chance > least, pixel_mm=config.pixel_mm)
     result = np.zeros(hu.shape, dtype=np.uint8)
@@ -238,6 +241,13 @@ def _body(cubes: NDArray[np.uint8], *, pixel_mm: float) -> NDArray[np.bool_]:
     sizes[0] = 0
     kept = sizes >= STRAY_SHARE * sizes.max()
     return np.asarray(ndimage.binary_dilation(kept[parts], ball, iterations=reach + 1), dtype=bool)
+
+
+def _box(body: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """The part of a volume that holds the body; all of it where there is none."""
+    found = ndimage.find_objects(body.astype(np.uint8))
+    box = found[0] if found else tuple(slice(0, side) for side in body.shape)
+    return box[0], box[1], box[2]
 
 
 def _cavities(bone: NDArray[np.bool_], *, pixel_mm: float) -> NDArray[np.uint8]:
