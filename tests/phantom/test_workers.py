@@ -4,13 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from osteon.errors import LimitError
-from osteon.phantom.workers import in_order
+from osteon.phantom.workers import ahead, in_order, using_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def square(value: int) -> int:
@@ -31,6 +36,20 @@ def fails_at_two(value: int) -> int:
 def dies(value: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return value
+
+
+def threads_used(value: int) -> tuple[int, int]:
+    """How many threads work at once on three things that wait for each other, at most half a second."""
+    meeting = threading.Barrier(3)
+
+    def meet(_: int) -> int:
+        try:
+            meeting.wait(0.5)
+        except threading.BrokenBarrierError:
+            return 0
+        return 1
+
+    return value, sum(ahead(meet, range(3)))
 
 
 def note_and_sleep(path: Path) -> None:
@@ -59,6 +78,43 @@ def test_an_error_comes_after_the_results_before_it() -> None:
 def test_a_worker_that_is_killed_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(LimitError, match=r"memory.*--jobs 1"):
         list(in_order(dies, [1, 2], jobs=2))
+
+
+def test_without_leave_nothing_is_worked_out_ahead() -> None:
+    asked: list[int] = []
+    results = ahead(lambda value: asked.append(value) or value, range(5))
+    assert next(results) == 0
+    assert asked == [0]
+
+
+def test_threads_work_ahead_in_order_and_not_far() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for value in range(12):
+            taken.append(value)
+            yield value
+
+    with using_threads(3):
+        results = ahead(slow_first, items())
+        assert next(results)[0] == 0
+        assert len(taken) <= 4
+        assert [value for value, _ in results] == list(range(1, 12))
+
+
+def test_an_error_in_a_thread_comes_in_its_place() -> None:
+    with using_threads(2):
+        results = ahead(fails_at_two, range(6))
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(ValueError, match="two"):
+            next(results)
+
+
+def test_jobs_left_over_are_threads() -> None:
+    assert list(in_order(threads_used, [7], jobs=3)) == [(7, 3)]
+    assert list(in_order(threads_used, [7], jobs=1)) == [(7, 0)]
+    assert list(in_order(threads_used, [7, 8], jobs=6)) == [(7, 3), (8, 3)]
+    assert threads_used(1) == (1, 0)  # nothing of it stays
 
 
 def alive(pid: int) -> bool:

@@ -91,7 +91,9 @@ class Canvas:
 
     def share(self, distance: Array, edge_mm: float = 0.0) -> Array:
         """Part of a voxel inside a surface at signed ``distance``: a ramp as wide as the voxel, plus its own edge."""
-        return np.asarray(np.clip(np.float32(0.5) - distance / np.float32(self.blur_mm + edge_mm), 0, 1))
+        share = np.asarray(distance / np.float32(self.blur_mm + edge_mm))
+        np.subtract(np.float32(0.5), share, out=share)
+        return np.clip(share, 0, 1, out=share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,9 @@ def paint(scene: Scene, canvas: Canvas, palette: Palette) -> tuple[Array, Truth]
     image = _paint_soft(scene, canvas, palette, textures=textures)
     maps = _bone_maps(scene, canvas, textures=textures)
     whole = canvas.share(maps.outer)
-    compact = np.asarray(np.clip(whole - canvas.share(maps.inner), 0, 1))
+    compact = canvas.share(maps.inner)
+    np.subtract(whole, compact, out=compact)
+    np.clip(compact, 0, 1, out=compact)
     marrow = palette.marrow(scene, maps, canvas=canvas, textures=textures)
     lesions = np.zeros(canvas.shape, dtype=np.uint16)
     for number, spot in scene.with_parts():
@@ -107,17 +109,21 @@ def _paint_implants(
 
 def _truth(scene: Scene, maps: BoneMaps, lesions: NDArray[np.uint16]) -> Truth:
     bone = maps.outer < 0
-    index = np.where(bone, maps.index, 0)
-    sites = np.array([0, *(SITES.index(b.site) for b in scene.bones)], dtype=np.uint8)
-    labels = np.array([0, *(b.label for b in scene.bones)], dtype=np.uint8)
-    return Truth(bone=bone.astype(np.uint8), lesions=lesions, labels=labels[index], sites=sites[index])
+    index = maps.index[bone]
+    sites, labels = (np.zeros(bone.shape, dtype=np.uint8) for _ in range(2))
+    sites[bone] = np.array([0, *(SITES.index(b.site) for b in scene.bones)], dtype=np.uint8)[index]
+    labels[bone] = np.array([0, *(b.label for b in scene.bones)], dtype=np.uint8)[index]
+    return Truth(bone=bone.view(np.uint8), lesions=lesions, labels=labels, sites=sites)
 
 
 def _paint_soft(scene: Scene, canvas: Canvas, palette: Palette, *, textures: Textures) -> Array:
     """The body, then the organs in their order."""
-    skin, wall = scene.surfaces(canvas)
-    coarse, middle = textures.coarse, textures.middle
-    skin, wall = skin + coarse * 1.8, wall + coarse * 2.0 + middle * 0.4
+    skin, wall = scene.surfaces(canvas, palette.reach_mm)
+    near = scene.body_window(canvas, palette.reach_mm)
+    coarse, middle = textures.coarse[near], textures.middle[near]
+    skin[near] += coarse * 1.8
+    wall[near] += coarse * 2.0
+    wall[near] += middle * 0.4
     image = palette.body(scene, canvas, skin=skin, wall=wall, textures=textures)
     lung: NDArray[np.bool_] = np.zeros(canvas.shape, dtype=bool)
     for organ in scene.organs:

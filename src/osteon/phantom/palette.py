@@ -45,7 +45,13 @@ class SpotPalette(Protocol):
 
 
 class Palette(SpotPalette, Protocol):
-    """What a scanner sees. Values are (channel, z, y, x) or broadcast to it."""
+    """What a scanner sees. Values are (channel, z, y, x) or broadcast to it.
+
+    Attributes:
+        reach_mm: further than this outside skin and wall, their distances do not matter to ``body``.
+    """
+
+    reach_mm: float
 
     def body(self, scene: Scene, canvas: Canvas, *, skin: Array, wall: Array, textures: Textures) -> Array:
         """Air, fat, skin and the muscle wall, from the distances to skin and wall: the new picture."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from osteon.phantom.anatomy.person import Person
     from osteon.phantom.anatomy.shapes import Array, Vector
     from osteon.phantom.anatomy.soft import Organ
-    from osteon.phantom.canvas import Canvas
+    from osteon.phantom.canvas import Canvas, Window
     from osteon.phantom.lesions.spot import Spot
     from osteon.phantom.patient import CtPatient
 
@@ -59,8 +59,30 @@ class Scene:
             yield number, spot
             yield from ((number, part) for part in spot.parts)
 
-    def surfaces(self, canvas: Canvas) -> tuple[Array, Array]:
-        """Signed distances to skin and muscle wall on a canvas, (z, y, x) mm."""
+    def body_window(self, canvas: Canvas, reach_mm: float) -> Window:
+        """The part of a canvas outside which every voxel is at least ``reach_mm`` from skin and muscle wall.
+
+        All of it where ``reach_mm`` is infinite or the scene is turned.
+        """
+        if np.isinf(reach_mm) or not np.array_equal(self.axes, np.eye(3)):
+            return slice(None), slice(None), slice(None)
+        ends = self.outline.box(canvas.zs)
+        x, y = (
+            slice(*(int(k) for k in np.searchsorted(axis, (low - reach_mm, high + reach_mm))))
+            for axis, low, high in ((canvas.xs, *ends[:2]), (canvas.ys, *ends[2:]))
+        )
+        return slice(None), y, x
+
+    def surfaces(self, canvas: Canvas, reach_mm: float = np.inf) -> tuple[Array, Array]:
+        """Signed distances to skin and muscle wall on a canvas, (z, y, x) mm; ``reach_mm`` where it is more."""
+        window = self.body_window(canvas, reach_mm)
+        if window == (slice(None),) * 3:
+            return self._surfaces(canvas)
+        skin, wall = (np.full(canvas.shape, reach_mm, dtype=np.float32) for _ in range(2))
+        skin[window], wall[window] = self._surfaces(canvas.part(window))
+        return skin, wall
+
+    def _surfaces(self, canvas: Canvas) -> tuple[Array, Array]:
         x, y, z = self.lps(canvas)
         skin, wall = self.outline.distances(x, y, z)
         if self.back_mm is None:

@@ -8,6 +8,7 @@ import pytest
 
 from osteon.phantom.anatomy.soft import FAT, LUNG
 from osteon.phantom.ct.render import FATTY_MARROW_HU, SITES, render
+from osteon.phantom.workers import using_threads
 from tests.phantom.conftest import coarse_grid, whole
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ def test_a_slice_does_not_depend_on_the_slabs(patient: CtPatient) -> None:
     for name in ("hu", "bone", "lesions", "labels", "sites"):
         joined = np.concatenate([getattr(slab, name) for slab in slabs])
         np.testing.assert_array_equal(joined, getattr(one, name), err_msg=name)
+
+
+def test_a_slice_does_not_depend_on_the_threads(patient: CtPatient) -> None:
+    grid = coarse_grid(60.0, 110.0, pixel_mm=5.0)
+    one = list(render(patient, grid, slab_slices=3))
+    with using_threads(3):
+        three = list(render(patient, grid, slab_slices=3))
+    assert [start for start, _ in three] == [start for start, _ in one] == [0, 3, 6, 9]
+    for (_, a), (_, b) in zip(one, three, strict=True):
+        for name in ("hu", "bone", "lesions", "labels", "sites"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
 def test_masks_agree_with_each_other(slab: Slab, grid: Grid) -> None:

@@ -54,17 +54,55 @@ class Outline:
         dx = x - np.float32(self.slant) * zs.astype(np.float32) - self.centre_x(z).astype(np.float32)
         dy = y - c
         rho = np.sqrt(dx**2 + dy**2)
-        legs = np.sqrt((np.abs(dx) - np.float32(self.thigh_mm[0])) ** 2 + (dy - 4) ** 2) - np.float32(self.thigh_mm[1])
         below = z < self.crotch_mm
+        legs = self._legs(dx, dy) if below.any() else None
         result = []
         for extra in (f, np.float32(0)):
-            back_fat = np.where(dy > 0, extra * np.float32(0.8), extra)
-            r = (np.abs(dx) / (a + extra)) ** 2.4 + (np.abs(dy) / (b + back_fat)) ** 2.4
-            r = (r + np.float32(1e-9)) ** np.float32(1 / 2.4)
-            deep = np.minimum(a, b) + extra
-            d = np.where(r > 0.05, rho * (1 - 1 / np.maximum(r, np.float32(0.05))), -deep)
-            result.append(np.where(below, legs - extra * np.float32(0.7), d).astype(np.float32))
+            d = _superellipse(dx, dy, rho=rho, half=(a, b), extra=extra)
+            if legs is not None:
+                d = np.where(below, legs - extra * np.float32(0.7), d)
+            result.append(d)
         return result[0], result[1]
+
+    def box(self, zs: Array) -> tuple[float, float, float, float]:
+        """Lowest and highest x, then y, in LPS mm, that the skin reaches at heights ``zs`` (n,) or between them."""
+        z = np.clip(zs, self.low_mm, self.high_mm)
+        centre = self.slant * zs + self.centre_x(z)
+        fat = float(self.fat(z).max())
+        side = max(float(self.width(z).max()), sum(self.thigh_mm)) + fat
+        deep = max(float(self.depth(z).max()), self.thigh_mm[1] + 4) + fat
+        middle = self.centre_y(z)
+        return (
+            float(centre.min()) - side,
+            float(centre.max()) + side,
+            float(middle.min()) - deep,
+            float(middle.max()) + deep,
+        )
+
+    def _legs(self, dx: Array, dy: Array) -> Array:
+        """Distance to the muscle of the nearer thigh."""
+        across = np.abs(dx) - np.float32(self.thigh_mm[0])
+        return np.asarray(np.sqrt(across**2 + (dy - 4) ** 2) - np.float32(self.thigh_mm[1]))
+
+
+def _superellipse(dx: Array, dy: Array, *, rho: Array, half: tuple[Array, Array], extra: Array | np.float32) -> Array:
+    """Signed distance to a superellipse of half axes ``half`` and ``extra`` fat round it, a little less behind.
+
+    Written with one array worked on in place: these are the largest that a phantom needs.
+    """
+    a, b = half
+    back_fat = np.where(dy > 0, extra * np.float32(0.8), extra)
+    r = (np.abs(dx) / (a + extra)) ** 2.4 + (np.abs(dy) / (b + back_fat)) ** 2.4
+    r += np.float32(1e-9)
+    np.power(r, np.float32(1 / 2.4), out=r)
+    middle = r <= 0.05
+    np.maximum(r, np.float32(0.05), out=r)
+    np.divide(1, r, out=r)
+    np.subtract(1, r, out=r)
+    r *= rho
+    if middle.any():
+        np.copyto(r, -(np.minimum(a, b) + extra), where=middle)
+    return r
 
 
 def build_outline(spine: Spine, person: Person) -> Outline:

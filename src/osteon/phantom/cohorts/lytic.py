@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scipy import ndimage
@@ -24,8 +25,10 @@ from osteon.phantom.ct.scan import (
 )
 from osteon.phantom.options import PhantomOptions, uid_seed
 from osteon.phantom.patient import draw_patient
+from osteon.phantom.workers import ahead
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -78,11 +81,15 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str, centre: s
         centre: where it was scanned.
     """
     person, grid = scan.patient.person, scan.volume.grid
-    _write_series(scan, folder / "ct", case=case, seed=seed)
-    write_nifti(folder / "bone.nii.gz", scan.sites, grid)
-    write_nifti(folder / "lesions.nii.gz", scan.lesions, grid)
-    write_nifti(folder / "vertebrae.nii.gz", scan.vertebrae, grid)
-    write_labelme(folder / "boxes", slice_boxes(scan.lesions))
+    steps: tuple[Callable[[], object], ...] = (
+        partial(_write_series, scan, folder / "ct", case=case, seed=seed),
+        partial(write_nifti, folder / "bone.nii.gz", scan.sites, grid),
+        partial(write_nifti, folder / "lesions.nii.gz", scan.lesions, grid),
+        partial(write_nifti, folder / "vertebrae.nii.gz", scan.vertebrae, grid),
+        lambda: write_labelme(folder / "boxes", slice_boxes(scan.lesions)),
+    )
+    for _ in ahead(lambda step: step(), steps):
+        pass  # each writes files of its own
     table = {
         "lesions": [lesion_record(lesion) for lesion in scan.truth],
         "unseen": [lesion_record(lesion) for lesion in scan.unseen],

@@ -8,6 +8,7 @@ beam hardening, metal, motion, tube current modulation along the patient, iterat
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,6 +16,8 @@ import numpy as np
 from scipy import fft
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from osteon.phantom.anatomy.shapes import Array
 
 
@@ -74,6 +77,8 @@ KERNELS = (  # maker, share; sharp and smooth: name, MTF50, noise peak, overshoo
 )
 """Orders of magnitude: vendors publish no tables of these."""
 _BOX_SD_PIXELS = 0.29
+_EMPTY_HU = -700
+"""Below this there is room for the table."""
 _WATER_PER_MM = 0.0055
 """Growth of the noise with the path within a slice: half of a water-like attenuation, less what filters take."""
 _MU_HALF_PER_MM = 0.0098
@@ -140,8 +145,11 @@ def blur(slices: Array, scanner: Scanner) -> Array:
     return out
 
 
+@lru_cache(maxsize=2)
 def noise_spectrum(scanner: Scanner) -> Array:
     """Amplitude of the noise at each frequency of ``rfft2``, (matrix, matrix // 2 + 1), scaled to unit variance.
+
+    Kept from slice to slice, and read-only therefore.
 
     Power is a ramp that falls off like a Gaussian, not quite zero at zero frequency, as of filtered back-projection.
     Its maximum lies at ``noise_peak``, or at 0.42 cycles a pixel where the grid cannot show that.
@@ -155,7 +163,9 @@ def noise_spectrum(scanner: Scanner) -> Array:
     weight = np.full(f.shape[1], 2.0)
     weight[0] = 1.0
     amplitude /= np.sqrt((amplitude**2 * weight).sum() / scanner.matrix**2)
-    return np.asarray(amplitude, dtype=np.float32)
+    result = np.asarray(amplitude, dtype=np.float32)
+    result.setflags(write=False)
+    return result
 
 
 def add_noise(slices: Array, scanner: Scanner, *, rng: np.random.Generator) -> Array:
@@ -178,7 +188,8 @@ def add_noise(slices: Array, scanner: Scanner, *, rng: np.random.Generator) -> A
             white = np.float32(overlap) * previous + np.float32(np.sqrt(1 - overlap**2)) * white
         previous = white
         noise = fft.irfft2(fft.rfft2(white) * spectrum, s=image.shape).astype(np.float32)
-        out[k] = image + noise * _noise_map(image, scanner) + _streaks(image, scanner, rng=rng)
+        water = _dense(image)
+        out[k] = image + noise * _noise_map(water, scanner) + _streaks(water, scanner, rng=rng)
     return out
 
 
@@ -187,9 +198,8 @@ def _dense(image: Array) -> Array:
     return np.clip(image / 1000 + 1, 0, 2.2)
 
 
-def _noise_map(image: Array, scanner: Scanner) -> Array:
+def _noise_map(water: Array, scanner: Scanner) -> Array:
     """SD in HU at each pixel: exp(mu d / 2) for the mean path, highest in the middle of the body."""
-    water = _dense(image)
     mm_x = water.sum(axis=1) * scanner.pixel_mm
     mm_y = water.sum(axis=0) * scanner.pixel_mm
     path = 0.5 * (mm_x[:, None] + mm_y[None, :])
@@ -202,14 +212,14 @@ def _noise_map(image: Array, scanner: Scanner) -> Array:
     return np.asarray(scanner.noise_hu * np.clip(level, 0.35, 3.2), dtype=np.float32)
 
 
-def _streaks(image: Array, scanner: Scanner, *, rng: np.random.Generator) -> Array:
+def _streaks(water: Array, scanner: Scanner, *, rng: np.random.Generator) -> Array:
     """Photon starvation: row-wise noise through shoulders and hips, as strong as the widest path asks."""
-    mm_x = _dense(image).sum(axis=1) * scanner.pixel_mm
+    mm_x = water.sum(axis=1) * scanner.pixel_mm
     excess = np.clip((mm_x - 330) / 150, 0, 1.5).astype(np.float32)
     if float(excess.max()) <= 0:
-        return np.zeros_like(image)
-    rows = rng.standard_normal((image.shape[0], 24), dtype=np.float32)
-    along = cv2.resize(rows, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+        return np.zeros_like(water)
+    rows = rng.standard_normal((water.shape[0], 24), dtype=np.float32)
+    along = cv2.resize(rows, (water.shape[1], water.shape[0]), interpolation=cv2.INTER_LINEAR)
     along = cv2.GaussianBlur(along, (0, 0), 0.7)
     return np.asarray(along * excess[:, None] * np.float32(0.6 * scanner.noise_hu), dtype=np.float32)
 
@@ -228,8 +238,35 @@ def add_table(
         table: "curved" and foam-filled, "deep" (two thin shells with air between and rails at the sides) or "flat".
     """
     _, rows, columns = slices.shape
-    y = (origin_y_mm + pixel_mm * np.arange(rows, dtype=np.float32))[:, None]
-    x = (origin_x_mm + pixel_mm * np.arange(columns, dtype=np.float32))[None, :]
+    window, parts = _table_parts(
+        (rows, columns),
+        origin_y_mm=origin_y_mm,
+        origin_x_mm=origin_x_mm,
+        pixel_mm=pixel_mm,
+        back_mm=back_mm,
+        table=table,
+    )
+    for image in slices:
+        near = image[window]
+        empty = near < _EMPTY_HU
+        for part, hu in parts:
+            near[part & empty] = hu
+    return slices
+
+
+@lru_cache(maxsize=2)
+def _table_parts(
+    shape: tuple[int, int],
+    *,
+    origin_y_mm: float,
+    origin_x_mm: float,
+    pixel_mm: float,
+    back_mm: float,
+    table: str,
+) -> tuple[tuple[slice, slice], tuple[tuple[NDArray[np.bool_], float], ...]]:
+    """The part of a slice that a table touches, and there each thing's mask and HU, in painting order."""
+    y = (origin_y_mm + pixel_mm * np.arange(shape[0], dtype=np.float32))[:, None]
+    x = (origin_x_mm + pixel_mm * np.arange(shape[1], dtype=np.float32))[None, :]
     bow, high, wide, foam = {
         "curved": (0.0006, 42.0, 215.0, -925.0),
         "deep": (0.0011, 75.0, 200.0, -990.0),
@@ -240,12 +277,11 @@ def add_table(
     inside = (np.abs(x) < wide) & (depth > 0) & (depth < floor)
     shell = inside & ((depth < 2.2) | (depth > floor - 2.5))
     rail = (np.abs(np.abs(x) - wide) < 7) & (np.abs(depth) < 5) & (table == "deep")
-    for image in slices:
-        empty = image < -700
-        image[inside & empty] = foam
-        image[shell & empty] = -60
-        image[rail & empty] = 120
-    return slices
+    row, column = (np.flatnonzero((inside | rail).any(axis=axis)) for axis in (1, 0))
+    if not len(row):
+        return (slice(0), slice(0)), ()
+    window = slice(int(row[0]), int(row[-1]) + 1), slice(int(column[0]), int(column[-1]) + 1)
+    return window, ((inside[window], foam), (shell[window], -60.0), (rail[window], 120.0))
 
 
 def pad_corners(image: Array) -> None:

@@ -17,6 +17,7 @@ from osteon.phantom.canvas import canvases
 from osteon.phantom.ct.trabeculae import grain
 from osteon.phantom.painter import SITES, paint
 from osteon.phantom.scene import scene_of
+from osteon.phantom.workers import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["FATTY_MARROW_HU", "SITES", "CtPalette", "Slab", "render"]
 
 FATTY_MARROW_HU = -70.0
+SLAB_SLICES = 12
+"""Slices painted at a time: few, as temporary arrays that fit the caches are faster and memory is theirs."""
 _NO_CORTEX_HU = 1200.0
 _POROUS = ("vertebra", "sacrum", "rib", "sternum")
 _ARCH_DENSER = np.float32(0.35)
@@ -60,8 +63,10 @@ class Slab:
     sites: NDArray[np.uint8]
 
 
-def render(patient: CtPatient, grid: Grid, *, slab_slices: int = 48) -> Iterator[tuple[int, Slab]]:
-    """Render slab by slab; what a slice shows does not depend on the slabs.
+def render(patient: CtPatient, grid: Grid, *, slab_slices: int = SLAB_SLICES) -> Iterator[tuple[int, Slab]]:
+    """Render slab by slab, in the threads that ``workers.using_threads`` allows.
+
+    What a slice shows depends neither on the slabs nor on the threads.
 
     Args:
         patient: from ``patient.draw_patient``.
@@ -72,20 +77,28 @@ def render(patient: CtPatient, grid: Grid, *, slab_slices: int = 48) -> Iterator
         First slice index of the slab, and the slab.
     """
     scene, palette = scene_of(patient), CtPalette()
-    for start, canvas in canvases(grid, slab_slices=slab_slices):
+
+    def painted(slab: tuple[int, Canvas]) -> tuple[int, Slab]:
+        start, canvas = slab
         image, truth = paint(scene, canvas, palette)
-        yield (
-            start,
-            Slab(hu=image[0], bone=truth.bone, lesions=truth.lesions, labels=truth.labels, sites=truth.sites),
-        )
+        return start, Slab(hu=image[0], bone=truth.bone, lesions=truth.lesions, labels=truth.labels, sites=truth.sites)
+
+    return ahead(painted, canvases(grid, slab_slices=slab_slices))
 
 
 class CtPalette:
     """Hounsfield units, one channel; a ``painter.Palette``."""
 
+    reach_mm = 60.0
+    """Twice as far as the random fields displace skin and wall."""
+
     def body(self, scene: Scene, canvas: Canvas, *, skin: Array, wall: Array, textures: Textures) -> Array:
         """Air, fat, skin, the muscle wall, arms."""
-        hu = _paint_body(scene.person.muscle_fat, canvas, skin=skin, wall=wall, textures=textures)
+        hu: Array = np.full(canvas.shape, AIR, dtype=np.float32)
+        near = scene.body_window(canvas, self.reach_mm)
+        hu[near] = _paint_body(
+            scene.person.muscle_fat, canvas.part(near), skin=skin[near], wall=wall[near], textures=textures[near]
+        )
         _paint_arms(scene, canvas, hu=hu)
         return hu[None]
 

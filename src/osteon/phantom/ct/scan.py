@@ -233,7 +233,9 @@ def _sub_slices(slab: Slab) -> Iterator[tuple[Array, Masks]]:
 
 def _truth(spots: tuple[Spot, ...], lesions: NDArray[np.uint16], *, voxel_mm3: float) -> tuple[LesionTruth, ...]:
     """Every lesion that has a voxel in the mask."""
-    voxels = np.bincount(lesions.ravel(), minlength=len(spots) + 1)
+    voxels = np.zeros(len(spots) + 1, dtype=np.int64)
+    for plane in lesions:  # counting makes 8-byte numbers of them all
+        voxels += np.bincount(plane.ravel(), minlength=len(spots) + 1)
     return tuple(
         LesionTruth(
             number=number,

@@ -84,6 +84,9 @@ class MrPalette:
         spine_mm: LPS centres of the vertebrae, (n, 3), from below upwards.
     """
 
+    reach_mm = np.inf
+    """Distances to the skin are used everywhere."""
+
     def __init__(
         self, sequences: Several[Sequence], *, marrow_fat: Several[float], muscle_fat: float, spine_mm: Vector
     ) -> None:
