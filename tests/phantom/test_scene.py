@@ -71,3 +71,24 @@ def test_a_closer_back_cuts_skin_and_muscle_wall(patient: CtPatient) -> None:
     assert (closer_skin >= skin).all()
     front = (canvas.ys < 0)[None, :, None] & (wall > -40)
     np.testing.assert_array_equal(closer_wall[front], wall[front])
+
+
+@pytest.mark.parametrize("height_mm", [-280.0, 0.0, 250.0, 560.0])
+def test_leaving_out_what_is_far_from_the_body_changes_nothing(patient: CtPatient, height_mm: float) -> None:
+    class Thorough(CtPalette):
+        reach_mm = np.inf
+
+    ((_, canvas),) = canvases(coarse_grid(height_mm, height_mm + 10, pixel_mm=4.0), slab_slices=99)
+    scene = scene_of(patient)
+    quick, masks = paint(scene, canvas, CtPalette())
+    slow, all_masks = paint(scene, canvas, Thorough())
+    np.testing.assert_array_equal(quick, slow)
+    np.testing.assert_array_equal(masks.sites, all_masks.sites)
+    skin, wall = scene.surfaces(canvas)
+    window = scene.body_window(canvas, 60.0)
+    outside = np.ones(canvas.shape, bool)
+    outside[window] = False
+    assert outside.any()
+    assert (skin[outside] >= 60.0).all()
+    assert (wall[outside] >= 60.0).all()
+    assert (skin < 0).any()

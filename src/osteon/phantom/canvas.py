@@ -56,7 +56,7 @@ class Canvas:
         low, high = solid.bounds()
         slices = []
         for axis, a, b in zip((self.zs, self.ys, self.xs), low[::-1] - margin_mm, high[::-1] + margin_mm, strict=True):
-            start, stop = int(np.searchsorted(axis, a)), int(np.searchsorted(axis, b))
+            start, stop = int(axis.searchsorted(a)), int(axis.searchsorted(b))
             if stop <= start:
                 return None
             slices.append(slice(start, stop))

@@ -1,8 +1,60 @@
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from osteon.phantom.cohorts.lytic import slice_boxes
+import numpy as np
+import pydicom
+import pytest
+
+from osteon.phantom.cohorts.lytic import slice_boxes, write_patient
+from osteon.phantom.ct.acquisition import KERNELS
+from osteon.phantom.workers import using_threads
+from tests.dicom.validators import complaints, needs_dciodvfy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from osteon.phantom.ct.scan import CtScan
+
+
+@pytest.fixture
+def short(scan: CtScan) -> CtScan:
+    """Four slices with lesions."""
+    middle = int(np.argmax((scan.lesions > 0).sum(axis=(1, 2))))
+    part = slice(middle - 2, middle + 2)
+    array = scan.volume.array[part]
+    return replace(
+        scan,
+        volume=replace(scan.volume, array=array, grid=replace(scan.volume.grid, shape=array.shape)),
+        sites=scan.sites[part],
+        lesions=scan.lesions[part],
+        vertebrae=scan.vertebrae[part],
+    )
+
+
+def test_files_do_not_depend_on_the_threads(short: CtScan, tmp_path: Path) -> None:
+    write_patient(short, tmp_path / "one", case="p", seed="s")
+    with using_threads(3):
+        write_patient(short, tmp_path / "three", case="p", seed="s")
+    one, three = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "three")
+    )
+    assert one == three
+    assert len(one) == 4 + 3 + 4 + 1  # slices, masks, boxes, table of lesions
+
+
+@needs_dciodvfy
+@pytest.mark.parametrize("maker", KERNELS, ids=lambda maker: maker[0])
+def test_series_of_every_maker_are_valid(maker: tuple[str, float, tuple, tuple], short: CtScan, tmp_path: Path) -> None:
+    scanner = replace(short.scanner, manufacturer=maker[0], kernel=maker[2][0])
+    case = write_patient(replace(short, scanner=scanner), tmp_path / "p", case="p", seed="s")
+    assert case.study == "cases/p/ct"
+    files = sorted((tmp_path / "p" / "ct").iterdir())
+    first = pydicom.dcmread(files[0])
+    assert (first.Manufacturer, first.ConvolutionKernel) == (maker[0], maker[2][0])
+    assert [complaints(files[k]) for k in (0, -1)] == [[], []]
 
 
 def test_boxes_of_slices_without_lesions_are_empty() -> None:

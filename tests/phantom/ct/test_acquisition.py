@@ -168,3 +168,9 @@ def test_the_table_lies_under_the_patient_in_air_only() -> None:
     assert set(np.unique(slices[changed])) == {-925, -60}  # foam and shell
     middle = slices[0, :, 100]
     assert (middle[(before[0, :, 100] < -700)] > -1000).any()
+
+
+def test_a_table_outside_the_picture_changes_nothing() -> None:
+    slices = np.full((1, 40, 40), -1000, np.float32)
+    add_table(slices, origin_y_mm=-200, pixel_mm=2.5, back_mm=400, origin_x_mm=-50)
+    assert (slices == -1000).all()
