@@ -10,6 +10,7 @@ from osteon.systems.lytic.bone_planes import (
     _cavities,
     _frame,
     _plane,
+    _settle_core,
     _to_cubes,
     _weights,
     bone_masks,
@@ -171,3 +172,16 @@ def test_a_table_is_no_body_but_an_arm_is():
     assert not body[:, 58:].any()
     assert not _body(np.zeros((3, 4, 5), np.uint8), pixel_mm=1.5).any()
     assert _body(np.full((1, 9, 9), 60, np.uint8), pixel_mm=1.5).all()
+
+
+def test_doubtful_marrow_is_bone_under_the_surface_alone():
+    chance = np.zeros((12, 12, 12), np.uint8)
+    chance[2:10, 2:10, 2:10] = 60
+    chance[2, 2:10, 2:10] = 250
+    _settle_core(chance, config=BoneConfig(threshold=0.4, core_threshold=0.2))
+    bone = chance > 255 * 0.4
+    assert bone[3:9, 3:9, 3:9].all()
+    assert bone[2, 2:10, 2:10].all()
+    assert bone.sum() == 6**3 + 8 * 8
+    assert chance[9, 5, 5] == 60
+    assert chance[2, 5, 5] == 250

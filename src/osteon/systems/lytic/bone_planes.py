@@ -50,6 +50,8 @@ SEAL_MM, LARGEST_HOLE_MM3 = 2.0, 40000.0
 30 000 to 45 000 mm3. The spinal canal is open at both ends and stays empty."""
 EMPTY_HU = -200.0
 """Cavities are not filled where there is air."""
+CORE_CHANCE = np.uint8(230)
+"""What deep bone is raised to."""
 THIN_MM, STRAY_SHARE = 4.5, 0.02
 """What is thinner than the first is no body (the shell of a table, a tube), nor is a part smaller than the second, as a
 share of the largest part; arms are larger."""
@@ -176,6 +178,7 @@ def bone_masks(
     chance[box], sites[box] = _all_planes(network, cubes[box], config=config, on_plane=on_slice)
     chance[~body] = 0
     least = 255 * config.threshold
+    _settle_core(chance, config=config)
     cavities = _cavities(chance > least, pixel_mm=config.pixel_mm)
     result = np.zeros(hu.shape, dtype=np.uint8)
     depth, (height, width) = hu.shape[0], hu.shape[1:]
@@ -248,6 +251,16 @@ def _box(body: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
     found = ndimage.find_objects(body.astype(np.uint8))
     box = found[0] if found else tuple(slice(0, side) for side in body.shape)
     return box[0], box[1], box[2]
+
+
+def _settle_core(chance: NDArray[np.uint8], *, config: BoneConfig) -> None:
+    """Make sure, in place, of what lies a cube or more under the surface of all that reaches ``core_threshold``.
+
+    Marrow that the network half doubts is bone if it is deep inside; at the surface the higher threshold decides.
+    """
+    loose = chance > 255 * config.core_threshold
+    deep = ndimage.binary_erosion(loose, ndimage.generate_binary_structure(3, 1), border_value=1)
+    np.maximum(chance, CORE_CHANCE, out=chance, where=deep)
 
 
 def _cavities(bone: NDArray[np.bool_], *, pixel_mm: float) -> NDArray[np.uint8]:

@@ -35,6 +35,8 @@ class BoneConfig:
         threshold: probability from which a pixel is bone; lower than 0.5 because lost marrow costs lesions. Chosen on
             validation phantoms and one real vertebra.
 
+        core_threshold: the same for pixels under the surface, with planes of all directions.
+
     Raises:
         UsageError: an impossible value.
     """
@@ -53,12 +55,14 @@ class BoneConfig:
     dice_only: bool = False
     validation_slices: int = 160
     threshold: float = 0.4
+    core_threshold: float = 0.2
 
     def __post_init__(self) -> None:
         _check_stage(self, stage="bone", stride=16)
         _check_range("bone.validation_slices", self.validation_slices, low=1)
         _check_choice("bone.planes", self.planes, PLANES)
         _check_range("bone.threshold", self.threshold, low=0, high=1)
+        _check_range("bone.core_threshold", self.core_threshold, low=0, high=1)
         _check_range("bone.residual_units", self.residual_units, low=0)
         if not (2 <= len(self.channels) <= 5 and all(count >= 1 for count in self.channels)):
             raise _wrong("bone.channels", self.channels, "2 to 5 whole numbers from 1")
