@@ -143,7 +143,7 @@ def write_bundle(
         hashes = {}
         for name, tensors in weights.items():
             _check_name(name)
-            stored = {key: _halved(tensor) for key, tensor in tensors.items()} if half else tensors
+            stored = {key: halved(tensor) for key, tensor in tensors.items()} if half else tensors
             save_tensors(draft / f"{name}.safetensors", stored, facts={})
             hashes[name] = _sha256(draft / f"{name}.safetensors")
         document = {"schema": SCHEMA, **asdict(facts), "weights": hashes}
@@ -156,7 +156,8 @@ def write_bundle(
     return read_bundle(folder)
 
 
-def _halved(tensor: Tensor) -> Tensor:
+def halved(tensor: Tensor) -> Tensor:
+    """What a bundle keeps of a tensor: kernels in half precision, all else as it is."""
     if tensor.ndim < 2 or tensor.dtype != torch.float32 or float(tensor.abs().max()) > torch.finfo(torch.float16).max:
         return tensor
     return tensor.half()

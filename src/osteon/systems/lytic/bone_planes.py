@@ -226,8 +226,10 @@ def _predict(network: nn.Module, images: NDArray[np.float32]) -> tuple[NDArray[n
     edge = ((0, 0), (0, 0), (MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX))
     padded = np.stack([pad_to_multiple(image, STRIDE) for image in np.pad(images, edge)])
     rows, columns = (slice(MARGIN_PX, MARGIN_PX + side) for side in images.shape[2:])
+    weight = next(network.parameters())
+    planes = torch.from_numpy(padded).to(weight.device, weight.dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        logits = network(torch.from_numpy(padded).to(next(network.parameters()).device)).float().cpu()
+        logits = network(planes).float().cpu()
     kept = logits[:, :, rows, columns]
     return kept[:, 0].sigmoid().numpy(), (kept[:, 1:].argmax(dim=1) + 1).to(torch.uint8).numpy()
 

@@ -6,6 +6,7 @@ import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 from torch import nn
 
 from osteon.errors import BundleError, UsageError
@@ -13,7 +14,7 @@ from osteon.networks.fusion import fuse
 from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.config import LyticConfig, configure
 from osteon.systems.lytic.detector import build_detector
-from osteon.training.bundle import ModelBundle, ModelFacts, _halved, read_bundle, write_bundle
+from osteon.training.bundle import ModelBundle, ModelFacts, halved, read_bundle, write_bundle
 from osteon.training.config import CHOICES
 from osteon.training.weights import load_weights
 
@@ -64,15 +65,18 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
     return LyticModel(
         bundle=bundle,
         config=config,
-        bone=fuse(bone).to(chosen),
-        detectors=tuple(fuse(model).to(chosen) for model in detectors),
+        bone=_ready(fuse(bone), chosen),
+        detectors=tuple(_ready(fuse(model), chosen) for model in detectors),
         device=chosen,
     )
 
 
-def _choose_device(device: str) -> str:
-    import torch
+def _ready(network: Network, device: str) -> Network:
+    """On its device, with the channels of a pixel beside each other, in which convolutions are twice as fast."""
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
+
+def _choose_device(device: str) -> str:
     if device not in CHOICES["device"]:
         raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
     there = torch.cuda.is_available()
@@ -101,7 +105,7 @@ def as_shipped(network: Network) -> Network:
     """A copy of a trained network as ``load_model`` gives it back: weights rounded to half precision, norms folded."""
     copied = copy.deepcopy(network)
     # load_state_dict widens to the network's own type, as reading the bundle does
-    copied.load_state_dict({name: _halved(tensor) for name, tensor in network.state_dict().items()})
+    copied.load_state_dict({name: halved(tensor) for name, tensor in network.state_dict().items()})
     return fuse(copied)
 
 

@@ -11,7 +11,7 @@ from osteon.networks.fusion import fuse
 from osteon.systems.metastasis.config import MetastasisConfig, sequences_of
 from osteon.systems.metastasis.network import build_network
 from osteon.systems.settings import configure
-from osteon.training.bundle import ModelBundle, ModelFacts, _halved, read_bundle, write_bundle
+from osteon.training.bundle import ModelBundle, ModelFacts, halved, read_bundle, write_bundle
 from osteon.training.config import CHOICES
 from osteon.training.weights import load_weights
 
@@ -110,7 +110,7 @@ def weight_name(combination: str) -> str:
 def as_shipped(network: nn.Module) -> nn.Module:
     """A copy of a trained network as ``load_model`` gives it back: weights rounded to half precision, norms folded."""
     copied = copy.deepcopy(network)
-    copied.load_state_dict({name: _halved(tensor) for name, tensor in network.state_dict().items()})
+    copied.load_state_dict({name: halved(tensor) for name, tensor in network.state_dict().items()})
     return fuse(copied)
 
 
