@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 TINY = MetastasisConfig(
     models=("T1+CE", "T1"),
-    input=InputConfig(scaled=64, size=32, slices=8, clahe=False, registration="none"),
-    network=NetworkConfig(width=4, levels=3, epochs=5, samples=96, batch=8, learning_rate=1e-2, rotation_deg=5.0),
+    input=InputConfig(scaled=64, size=64, slices=8, clahe=False, registration="none"),
+    network=NetworkConfig(width=4, levels=3, epochs=8, samples=96, batch=8, learning_rate=1e-2, rotation_deg=5.0),
     validation_share=0.34,
 )
 

@@ -95,6 +95,7 @@ def write_study(
             def describe(_: int, ds: object, name: str = name, number: int = number) -> None:
                 ds.SeriesDescription = NAMES[name]  # type: ignore[attr-defined]
                 ds.SeriesNumber = number + 1  # type: ignore[attr-defined]
+                ds.StudyTime, ds.StudyID, ds.AccessionNumber = "101500", "7", "8"  # type: ignore[attr-defined]
                 for keyword, value in (change or {}).items():
                     setattr(ds, keyword, value)
 

