@@ -28,6 +28,7 @@ class LoopConfig:
         warmup_epochs: the rate rises linearly from 0 for so long.
         weight_decay: for weights of two or more dimensions; biases and norms have none.
         momentum: of SGD.
+        beta1: of Adam and AdamW: decay of the mean gradient.
         clip_norm: largest norm of the gradient.
         ema_decay: decay of the moving average of the weights, which is then what is validated and kept.
         ema_ramp_steps: the decay grows as 1 - exp(-steps / this).
@@ -52,6 +53,7 @@ class LoopConfig:
     warmup_epochs: float = 0.0
     weight_decay: float = 0.0
     momentum: float = 0.937
+    beta1: float = 0.9
     clip_norm: float = 10.0
     ema_decay: float = 0.0
     ema_ramp_steps: int = 2000
@@ -70,8 +72,10 @@ class LoopConfig:
                 raise UsageError(f"training config: {key} = {getattr(self, key)!r}; expected one of {list(accepted)}")
         if self.epochs < 1 or not self.learning_rate > 0 or not 0 <= self.final_fraction <= 1:
             raise UsageError("training config: expected epochs >= 1, learning_rate > 0, final_fraction from 0 to 1")
-        if not (0 <= self.ema_decay < 1 and 0 <= self.momentum < 1 and self.ema_ramp_steps >= 1):
-            raise UsageError("training config: expected ema_decay and momentum from 0 to below 1, ema_ramp_steps >= 1")
+        if not all(0 <= share < 1 for share in (self.ema_decay, self.momentum, self.beta1)) or self.ema_ramp_steps < 1:
+            raise UsageError(
+                "training config: expected ema_decay, momentum and beta1 from 0 to below 1, ema_ramp_steps >= 1"
+            )
         for key in ("warmup_epochs", "weight_decay", "clip_norm", "patience", "prefetch", "seed"):
             if not getattr(self, key) >= 0:
                 raise UsageError(f"training config: {key} = {getattr(self, key)}; expected 0 or more")

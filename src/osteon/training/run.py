@@ -21,12 +21,10 @@ from osteon import __version__
 from osteon.errors import BundleError, UsageError
 from osteon.files import whole_file
 from osteon.training.checkpoint import load_tensors, save_tensors
-from osteon.training.config import learning_rate
+from osteon.training.config import LoopConfig, learning_rate
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from osteon.training.config import LoopConfig
 
 SCHEMA = "osteon-run/1"
 LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.json"
@@ -111,7 +109,7 @@ def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.learning_rate)
+    return kind(groups, lr=config.learning_rate, betas=(config.beta1, 0.999))
 
 
 @torch.no_grad()
@@ -199,7 +197,7 @@ def _check_same(run: Run, facts: dict[str, Any], out: Path) -> None:
     if facts.get("schema") != SCHEMA:
         raise BundleError(f"{out.name}/{LAST}: schema {facts.get('schema')!r}, expected {SCHEMA!r}; start again")
     now = asdict(run.config) | {"steps": run.steps, "identity": run.identity}
-    then = facts["config"] | {"steps": facts["steps"], "identity": facts["identity"]}
+    then = {"beta1": LoopConfig().beta1} | facts["config"] | {"steps": facts["steps"], "identity": facts["identity"]}
     other = [key for key in now if key not in MAY_CHANGE and now[key] != then.get(key)]
     if other:
         changes = ", ".join(f"{key} was {then.get(key)!r}, is {now[key]!r}" for key in other)
