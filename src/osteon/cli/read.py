@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,10 @@ def register(app: typer.Typer) -> None:
         roles: list[str] = typer.Option(
             [], "--role", help="UID=NAME: what a series is (T1, ..., none), whatever its headers say; may be repeated."
         ),
+        box: str = typer.Option(
+            "", "--box", help="SLICE,X0,Y0,X1,Y1 on T2 (slice from 0, pixel edges): the vertebra that fracture reads."
+        ),
+        point: str = typer.Option("", "--point", help="X,Y,Z in LPS mm: a point in that vertebra, instead of a box."),
         as_json: bool = typer.Option(False, "--json", help="Print a summary as JSON on stdout."),
     ) -> None:
         from osteon.dicom.sequences import parse_roles
@@ -73,7 +78,15 @@ def register(app: typer.Typer) -> None:
             torch.set_num_threads(jobs)
         system, loaded = open_model(model, device=device)
         check_lesions(lesions, studies)
-        options = ReadOptions(series_uid=series_uid, roles=parse_roles(roles), jobs=jobs or None, lesions=lesions)
+        where, point_mm = check_place(box, point, studies)
+        options = ReadOptions(
+            series_uid=series_uid,
+            roles=parse_roles(roles),
+            jobs=jobs or None,
+            lesions=lesions,
+            box=where,
+            point_mm=point_mm,
+        )
         summaries: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         for number, path in enumerate(studies, start=1):
@@ -98,6 +111,35 @@ def check_lesions(lesions: Path | None, studies: Sequence[Path]) -> None:
     if lesions is not None and (len(studies) > 1 or not lesions.is_file()):
         why = f"one mask for {len(studies)} studies" if len(studies) > 1 else "no such file"
         raise UsageError(f"--lesions {lesions.name}: {why}; give one study, and the file of its mask")
+
+
+def check_place(
+    box: str, point: str, studies: Sequence[Path]
+) -> tuple[tuple[float, ...] | None, tuple[float, float, float] | None]:
+    """The box or the point that was given, as numbers.
+
+    Raises:
+        UsageError: not of the form, both of them, or one for several studies.
+    """
+    if (box or point) and (len(studies) > 1 or (box and point)):
+        raise UsageError("--box or --point: expected one of them, for one study")
+    found = _numbers("--box", box, "SLICE,X0,Y0,X1,Y1", count=5) if box else None
+    if found is not None and (found[0] != int(found[0]) or found[0] < 0):
+        raise UsageError(f"--box {box!r}: the slice is a whole number from 0")
+    if not point:
+        return found, None
+    x, y, z = _numbers("--point", point, "X,Y,Z", count=3)
+    return None, (x, y, z)
+
+
+def _numbers(option: str, text: str, form: str, *, count: int) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count or not all(math.isfinite(value) for value in values):
+        raise UsageError(f"{option} {text!r}: expected {form}, {count} numbers with commas between")
+    return values
 
 
 def read_path(path: Path, system: System, model: Any, *, out: Path, options: ReadOptions | None = None) -> Outcome:

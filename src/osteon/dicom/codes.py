@@ -111,6 +111,9 @@ NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
 
 APPEARANCE = _private("appearance", "Appearance of bone lesion")
 LYTIC = _private("lytic", "Lytic bone lesion")
+FRACTURE = _private("vertebral-fracture", "Vertebral fracture")
+BENIGN_FRACTURE = _private("benign-fracture", "Benign vertebral fracture")
+MALIGNANT_FRACTURE = _private("malignant-fracture", "Malignant vertebral fracture")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,6 +138,7 @@ KINDS: dict[str, KindCodes] = {
     "malignant lesion": KindCodes(finding=LESION, probability=PROBABILITY_OF_CANCER),
     "multiple myeloma": KindCodes(finding=MULTIPLE_MYELOMA),
     "plasmacytoma": KindCodes(finding=PLASMACYTOMA),
+    "vertebral fracture": KindCodes(finding=LESION, appearance=FRACTURE, probability=PROBABILITY_OF_CANCER),
 }
 
 
@@ -167,7 +171,16 @@ class VerdictCodes:
 
 
 VERDICTS: dict[str, VerdictCodes] = {
-    "diagnosis": VerdictCodes(name=MORE_PROBABLE, values={"myeloma": MULTIPLE_MYELOMA, "metastasis": BONY_METASTASIS}),
+    "diagnosis": VerdictCodes(
+        name=MORE_PROBABLE,
+        values={
+            "myeloma": MULTIPLE_MYELOMA,
+            "metastasis": BONY_METASTASIS,
+            "benign fracture": BENIGN_FRACTURE,
+            "malignant fracture": MALIGNANT_FRACTURE,
+        },
+    ),
+    "probability_malignant": VerdictCodes(name=PROBABILITY_OF_CANCER, unit=PERCENT, scale=100.0),
     "probability_myeloma": VerdictCodes(name=PROBABILITY_MYELOMA, unit=PERCENT, scale=100.0),
     "share_of_slices_for_myeloma": VerdictCodes(name=SHARE_OF_SLICES_MYELOMA, unit=PERCENT, scale=100.0),
     "slices_read": VerdictCodes(name=SLICES_READ, unit=NO_UNITS),

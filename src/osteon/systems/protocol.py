@@ -38,6 +38,8 @@ class ReadOptions:
         roles: SeriesInstanceUID -> what the series is taken for ("T1", ..., "none"), instead of what its headers say.
         on_progress: called with (done, total, stage).
         lesions: a mask of the lesions (NIfTI or DICOM SEG), for systems that do not look for them themselves.
+        box: (slice from 0, x0, y0, x1, y1) in pixel edges of the reference series, for systems that read one place.
+        point_mm: that place as a point (x, y, z), LPS.
     """
 
     series_uid: str = ""
@@ -45,6 +47,8 @@ class ReadOptions:
     roles: dict[str, str] = field(default_factory=dict)
     on_progress: Callable[[int, int, str], None] = no_case
     lesions: Path | None = None
+    box: tuple[float, ...] | None = None
+    point_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,141 @@
+"""The ``fracture`` model bundle: writing what was trained, loading it ready to read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from osteon.errors import BundleError, OsteonError, UsageError
+from osteon.systems.fracture.config import CLASSES, THRESHOLD, FractureConfig
+from osteon.systems.fracture.network import build_network
+from osteon.systems.settings import configure
+from osteon.training.bundle import ModelBundle, ModelFacts, read_bundle, write_bundle
+from osteon.training.config import CHOICES
+from osteon.training.weights import load_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from osteon.networks.patch_classifier import PatchClassifier
+
+SYSTEM, NETWORK = "fracture", "classifier"
+OPERATING_POINT = {
+    "threshold": THRESHOLD,
+    "chosen": "not by data: printed in the study (doi 10.1007/s00586-022-07121-1); a patient has the highest slice's",
+}
+CALIBRATION = {"how": "none: the network's sigmoid, as published"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FractureModel:
+    """A network in evaluation mode on one device, with the bundle it came from."""
+
+    bundle: ModelBundle
+    config: FractureConfig
+    network: PatchClassifier
+    device: str
+
+
+def save_model(
+    folder: Path,
+    *,
+    config: FractureConfig,
+    network: PatchClassifier,
+    started_from: str,
+    training_data: dict[str, Any],
+    metrics: dict[str, Any],
+) -> ModelBundle:
+    """Write the bundle."""
+    facts = ModelFacts(
+        system=SYSTEM,
+        name=f"{SYSTEM}-{config.backbone}",
+        version="1",
+        classes=CLASSES,
+        # a file of starting weights is a path on this machine: its name alone goes with the model
+        config={**asdict(config), "weights": started_from, "device": "auto"},
+        operating_point=OPERATING_POINT,
+        calibration=CALIBRATION,
+        training_data=training_data,
+    )
+    card = card_text(facts, metrics)
+    return write_bundle(folder, facts, weights={NETWORK: network.state_dict()}, metrics=metrics, card=card, half=True)
+
+
+def load_model(folder: Path, *, device: str = "auto") -> FractureModel:
+    """Read a bundle and build its network.
+
+    Args:
+        folder: of the bundle.
+        device: "auto" (a GPU if there is one), "cpu" or "cuda".
+
+    Raises:
+        BundleError: the bundle is damaged, of another version or of another system.
+        UsageError: the device is unknown or not there.
+    """
+    if device not in CHOICES["device"]:
+        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
+    bundle = read_bundle(folder)
+    if bundle.facts.system != SYSTEM:
+        raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
+    try:
+        settings = {key: value for key, value in bundle.facts.config.items() if key != "weights"}
+        config = replace(configure(FractureConfig(), settings), weights="none")
+        if bundle.facts.classes != CLASSES:
+            raise UsageError(f"classes {bundle.facts.classes}; expected {CLASSES}")
+        network = build_network(config)
+        load_weights(network, bundle.weights_path(NETWORK))
+    except BundleError:
+        raise
+    except (OsteonError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
+            "again with this osteon, or use the osteon that made it"
+        ) from error
+    chosen = ("cuda" if there else "cpu") if device == "auto" else device
+    return FractureModel(bundle=bundle, config=config, network=network.to(chosen).eval(), device=chosen)
+
+
+def card_text(facts: ModelFacts, metrics: dict[str, Any]) -> str:
+    """The model card, in Markdown."""
+    data, config = facts.training_data, facts.config
+    warning = (
+        "**Trained on phantoms only. Not for clinical use.** It has never seen a patient."
+        if data.get("kind") == "phantom"
+        else "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."
+    )
+    lines = [
+        "# fracture: benign or malignant vertebral fracture on MRI",
+        "",
+        warning,
+        "",
+        "## What it is",
+        "",
+        f"A {config['backbone']} network on boxes round one fractured vertebra, {config['side_px']} x "
+        f"{config['side_px']} pixels, three sagittal slices of T1 and T2 as six channels; the patient's answer is the "
+        f"highest slice's, malignant from {THRESHOLD:g} on. Somebody must say which vertebra: it finds none itself.",
+        "",
+        "After Yeh et al., Eur Spine J 2022, doi 10.1007/s00586-022-07121-1.",
+        "",
+        f"Starting weights: {config['weights']}.",
+        "",
+        "## Training data",
+        "",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in data.items() if key != "fingerprints"),
+        "",
+        "## Measured on the validation patients (they also chose the epoch)",
+        "",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in metrics.items()),
+        "",
+        "## Not for",
+        "",
+        "Diagnosis or treatment decisions; vertebrae that are not fractured; infection, primary tumours and myeloma, "
+        "which the study had none of; children; implants. It sees the box alone: soft tissue, pedicles and other "
+        "vertebrae, which a radiologist would look at, are not in it.",
+        "",
+    ]
+    return "\n".join(lines)

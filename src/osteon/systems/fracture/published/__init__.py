@@ -1,0 +1,1 @@
+"""The fracture study's result section, made again."""
