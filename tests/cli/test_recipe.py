@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from osteon.cli.main import build_app
 from osteon.cohort.manifest import Cohort, write_cohort
 from osteon.errors import UsageError
-from osteon.systems.lytic.config import LyticConfig, configure
+from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.recipes import load_recipe
+from osteon.systems.settings import configure
 
 if TYPE_CHECKING:
     from pathlib import Path

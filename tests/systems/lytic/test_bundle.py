@@ -8,8 +8,9 @@ import torch
 from osteon.errors import BundleError, UsageError
 from osteon.systems.lytic.bone_slices import build_bone_network
 from osteon.systems.lytic.bundle import as_shipped, load_model, save_model, trained_on
-from osteon.systems.lytic.config import LyticConfig, configure
+from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.lytic.detector import build_detector
+from osteon.systems.settings import configure
 
 CONFIG = configure(LyticConfig(), {"bone": {"channels": [4, 8]}})
 

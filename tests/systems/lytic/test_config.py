@@ -5,7 +5,8 @@ import pytest
 
 from osteon.errors import UsageError
 from osteon.phantom.ct.render import SITES as PHANTOM_SITES
-from osteon.systems.lytic.config import SITES, LyticConfig, configure
+from osteon.systems.lytic.config import SITES, LyticConfig
+from osteon.systems.settings import configure
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 

@@ -18,8 +18,9 @@ from osteon.errors import BundleError, CohortError, UsageError
 from osteon.formats.reading_json import read_reading
 from osteon.phantom.cohort import PhantomOptions, make_cohort
 from osteon.systems.lytic.bundle import load_model
-from osteon.systems.lytic.config import LyticConfig, configure
+from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.lytic.train import train
+from osteon.systems.settings import configure
 
 TINY = {
     "device": "cpu",

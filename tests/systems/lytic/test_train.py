@@ -11,7 +11,7 @@ from osteon.systems.lytic import bone_planes
 from osteon.systems.lytic import train as under_test
 from osteon.systems.lytic.bone_planes import build_bone_network
 from osteon.systems.lytic.cases import TrainingCase
-from osteon.systems.lytic.config import LyticConfig, configure
+from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.lytic.infer import Candidates
 from osteon.systems.lytic.train import (
     Fold,
@@ -25,6 +25,7 @@ from osteon.systems.lytic.train import (
     split_cases,
     train_bone,
 )
+from osteon.systems.settings import configure
 
 SMALL = {"bone": {"channels": [4, 8], "epochs": 1, "samples": 1, "batch": 1}, "device": "cpu"}
 

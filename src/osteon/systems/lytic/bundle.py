@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from osteon.errors import BundleError, UsageError
+from osteon.errors import UsageError
 from osteon.networks.fusion import fuse
+from osteon.systems.bundles import bundle_of, choose_device, unusable
 from osteon.systems.lytic.bone import bone_stage
-from osteon.systems.lytic.config import LyticConfig, configure
+from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.lytic.detector import build_detector
-from osteon.training.bundle import ModelBundle, ModelFacts, halved, read_bundle, write_bundle
-from osteon.training.config import CHOICES
+from osteon.systems.settings import configure
+from osteon.training.bundle import ModelBundle, ModelFacts, halved, write_bundle
 from osteon.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -50,18 +51,13 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
         BundleError: the bundle is damaged, of another version or of another system.
         UsageError: the device is unknown or not there.
     """
-    chosen = _choose_device(device)
-    bundle = read_bundle(folder)
-    if bundle.facts.system != SYSTEM:
-        raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
+    chosen = choose_device(device)
+    bundle = bundle_of(folder, SYSTEM)
     try:
         float(bundle.facts.operating_point["threshold"])
         config, bone, detectors = _build(bundle)
     except (UsageError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(
-            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
-            "again with this osteon, or use the osteon that made it"
-        ) from error
+        raise unusable(folder, error) from error
     return LyticModel(
         bundle=bundle,
         config=config,
@@ -74,15 +70,6 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
 def _ready(network: Network, device: str) -> Network:
     """On its device, with the channels of a pixel beside each other, in which convolutions are twice as fast."""
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _choose_device(device: str) -> str:
-    if device not in CHOICES["device"]:
-        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
-    return ("cuda" if there else "cpu") if device == "auto" else device
 
 
 def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import dataclass, field
 
-from osteon.errors import UsageError
+from osteon.systems.settings import check_choice, check_range, wrong
 from osteon.training.config import CHOICES
 
 SITES = ("vertebra", "rib", "sternum", "clavicle", "scapula", "humerus", "pelvis", "sacrum", "femur", "skull")
@@ -59,13 +58,13 @@ class BoneConfig:
 
     def __post_init__(self) -> None:
         _check_stage(self, stage="bone", stride=16)
-        _check_range("bone.validation_slices", self.validation_slices, low=1)
-        _check_choice("bone.planes", self.planes, PLANES)
-        _check_range("bone.threshold", self.threshold, low=0, high=1)
-        _check_range("bone.core_threshold", self.core_threshold, low=0, high=1)
-        _check_range("bone.residual_units", self.residual_units, low=0)
+        check_range("bone.validation_slices", self.validation_slices, low=1)
+        check_choice("bone.planes", self.planes, PLANES)
+        check_range("bone.threshold", self.threshold, low=0, high=1)
+        check_range("bone.core_threshold", self.core_threshold, low=0, high=1)
+        check_range("bone.residual_units", self.residual_units, low=0)
         if not (2 <= len(self.channels) <= 5 and all(count >= 1 for count in self.channels)):
-            raise _wrong("bone.channels", self.channels, "2 to 5 whole numbers from 1")
+            raise wrong("bone.channels", self.channels, "2 to 5 whole numbers from 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,12 +110,12 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         _check_stage(self, stage="detector", stride=32)
-        _check_choice("detector.size", self.size, SIZES)
-        _check_range("detector.members", self.members, low=1, high=3)
-        _check_range("detector.margin_mm", self.margin_mm, low=0)
-        _check_range("detector.objectness_gain", self.objectness_gain, low=0, above=True)
+        check_choice("detector.size", self.size, SIZES)
+        check_range("detector.members", self.members, low=1, high=3)
+        check_range("detector.margin_mm", self.margin_mm, low=0)
+        check_range("detector.objectness_gain", self.objectness_gain, low=0, above=True)
         for key in ("mosaic", "min_score", "nms_iou", "merge_iou"):
-            _check_range(f"detector.{key}", getattr(self, key), low=0, high=1)
+            check_range(f"detector.{key}", getattr(self, key), low=0, high=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,87 +142,25 @@ class LyticConfig:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
 
     def __post_init__(self) -> None:
-        _check_choice("precision", self.precision, CHOICES["precision"])
-        _check_choice("device", self.device, CHOICES["device"])
-        _check_range("seed", self.seed, low=0)
-        _check_range("false_positives", self.false_positives, low=0, above=True)
+        check_choice("precision", self.precision, CHOICES["precision"])
+        check_choice("device", self.device, CHOICES["device"])
+        check_range("seed", self.seed, low=0)
+        check_range("false_positives", self.false_positives, low=0, above=True)
         if not 0 < self.validation_share < 1:
-            raise _wrong("validation_share", self.validation_share, "a number between 0 and 1, neither of them")
+            raise wrong("validation_share", self.validation_share, "a number between 0 and 1, neither of them")
 
 
 def _check_stage(config: BoneConfig | DetectorConfig, *, stage: str, stride: int) -> None:
     """What both stages have; ``stride``: training crops are whole multiples of it."""
     for key in ("pixel_mm", "learning_rate"):
-        _check_range(f"{stage}.{key}", getattr(config, key), low=0, above=True)
+        check_range(f"{stage}.{key}", getattr(config, key), low=0, above=True)
     for key in ("crop", "epochs", "samples", "batch"):
-        _check_range(f"{stage}.{key}", getattr(config, key), low=1)
-    _check_range(f"{stage}.context_mm", config.context_mm, low=0)
+        check_range(f"{stage}.{key}", getattr(config, key), low=1)
+    check_range(f"{stage}.context_mm", config.context_mm, low=0)
     if config.crop % stride:
-        raise _wrong(f"{stage}.crop", config.crop, f"a multiple of {stride}")
+        raise wrong(f"{stage}.crop", config.crop, f"a multiple of {stride}")
     if config.batch > config.samples:
-        raise _wrong(f"{stage}.batch", config.batch, f"at most {stage}.samples, which is {config.samples}")
+        raise wrong(f"{stage}.batch", config.batch, f"at most {stage}.samples, which is {config.samples}")
     window = config.window_hu
     if not (len(window) == 2 and all(map(math.isfinite, window)) and window[0] < window[1]):
-        raise _wrong(f"{stage}.window_hu", window, "two numbers, the lower one first")
-
-
-def _check_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
-    if value not in accepted:
-        raise _wrong(name, value, f"one of {', '.join(accepted)}")
-
-
-def _check_range(name: str, value: float, *, low: float, high: float = math.inf, above: bool = False) -> None:
-    """``above``: the lowest value itself is refused."""
-    if not (math.isfinite(value) and low <= value <= high) or (above and value == low):
-        wanted = f"a number above {low:g}" if above else f"a number from {low:g}"
-        raise _wrong(name, value, wanted + (f" to {high:g}" if math.isfinite(high) else ""))
-
-
-def _wrong(name: str, value: object, accepted: str) -> UsageError:
-    return UsageError(f"config key {name!r}: {value!r}; expected {accepted}")
-
-
-Config = TypeVar("Config")
-
-
-def configure(config: Config, values: dict[str, Any], *, where: str = "") -> Config:
-    """Replace values of a (nested) config dataclass from a plain dictionary, as TOML gives it.
-
-    Raises:
-        UsageError: an unknown key, a value of another type or an impossible one, named with what is accepted.
-    """
-    hints = get_type_hints(type(config))
-    known = {item.name for item in fields(config)}  # type: ignore[arg-type]
-    changes: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{where}{key}"
-        if key not in known:
-            raise UsageError(f"config key {name!r} is unknown; accepted: {', '.join(sorted(known))}")
-        current = getattr(config, key)
-        if is_dataclass(current) and not isinstance(current, type):
-            if not isinstance(value, dict):
-                raise UsageError(f"config key {name!r}: expected a table of keys, found {value!r}")
-            changes[key] = configure(current, value, where=f"{name}.")
-        else:
-            changes[key] = _converted(value, current, name=name, hint=hints[key])
-    return replace(config, **changes)  # type: ignore[type-var]
-
-
-def _converted(value: Any, current: Any, *, name: str, hint: Any) -> Any:
-    if isinstance(current, bool) or isinstance(value, bool):
-        good = isinstance(current, bool) and isinstance(value, bool)
-    elif isinstance(current, tuple):
-        whole = isinstance(current[0], int)
-        numbers = int if whole else int | float
-        good = isinstance(value, list | tuple) and all(
-            isinstance(v, numbers) and not isinstance(v, bool) for v in value
-        )
-        value = tuple(v if whole else float(v) for v in value) if good else value
-    elif isinstance(current, float):
-        good = isinstance(value, int | float)
-        value = float(value) if good else value
-    else:
-        good = isinstance(value, type(current))
-    if not good:
-        raise UsageError(f"config key {name!r}: expected {hint}, found {value!r}")
-    return value
+        raise wrong(f"{stage}.window_hu", window, "two numbers, the lower one first")

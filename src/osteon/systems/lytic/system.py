@@ -29,8 +29,9 @@ def train(
     on_case: Callable[[int, int, str], None],
 ) -> ModelBundle:
     """See ``protocol.System.train``; settings as in ``lytic.config``."""
-    from osteon.systems.lytic.config import LyticConfig, configure
+    from osteon.systems.lytic.config import LyticConfig
     from osteon.systems.lytic.train import train as train_lytic
+    from osteon.systems.settings import configure
 
     return train_lytic(
         cohort,

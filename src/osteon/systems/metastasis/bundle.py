@@ -6,13 +6,13 @@ import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from osteon.errors import BundleError, UsageError
+from osteon.errors import UsageError
 from osteon.networks.fusion import fuse
+from osteon.systems.bundles import bundle_of, choose_device, unusable
 from osteon.systems.metastasis.config import MetastasisConfig, sequences_of
 from osteon.systems.metastasis.network import build_network
 from osteon.systems.settings import configure
-from osteon.training.bundle import ModelBundle, ModelFacts, halved, read_bundle, write_bundle
-from osteon.training.config import CHOICES
+from osteon.training.bundle import ModelBundle, ModelFacts, halved, write_bundle
 from osteon.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def load_model(folder: Path, *, device: str = "auto") -> MetastasisModel:
         UsageError: the device is unknown or not there.
     """
     chosen = choose_device(device)
-    bundle = read_bundle(folder)
-    if bundle.facts.system != SYSTEM:
-        raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
+    bundle = bundle_of(folder, SYSTEM)
     try:
         config = configure(MetastasisConfig(), dict(bundle.facts.config))
         networks: dict[str, nn.Module] = {}
@@ -79,27 +77,8 @@ def load_model(folder: Path, *, device: str = "auto") -> MetastasisModel:
             load_weights(network, bundle.weights_path(weight_name(combination)))
             networks[combination] = fuse(network).to(chosen)
     except (UsageError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(
-            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
-            "again with this osteon, or use the osteon that made it"
-        ) from error
+        raise unusable(folder, error) from error
     return MetastasisModel(bundle=bundle, config=config, networks=networks, device=chosen)
-
-
-def choose_device(device: str) -> str:
-    """Take "auto" as what is there.
-
-    Raises:
-        UsageError: an unknown device, or one that is not there.
-    """
-    import torch
-
-    if device not in CHOICES["device"]:
-        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
-    return ("cuda" if there else "cpu") if device == "auto" else device
 
 
 def weight_name(combination: str) -> str:

@@ -14,7 +14,6 @@ from osteon.cohort.manifest import read_cohort
 from osteon.cohort.splits import patient_folds, patient_split
 from osteon.errors import CohortError
 from osteon.evaluation.overlap import measure, overlap_counts
-from osteon.systems.lytic.config import configure
 from osteon.systems.lytic.published import agreement
 from osteon.systems.lytic.published.bone import bone_on, build_bone, train_bone
 from osteon.systems.lytic.published.config import StudyConfig
@@ -32,6 +31,7 @@ from osteon.systems.lytic.published.slices import keep_slices, open_slices
 from osteon.systems.protocol import Reproduction
 from osteon.systems.recipes import load_recipe, merged
 from osteon.systems.reproduction import all_done, compose, start_run, take_cohort, write_reproduction
+from osteon.systems.settings import configure
 from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
 from osteon.training.weights import load_weights
 

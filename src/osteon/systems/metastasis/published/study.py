@@ -14,7 +14,7 @@ from osteon.cohort.manifest import Case, Cohort, read_cohort
 from osteon.errors import CohortError
 from osteon.evaluation.overlap import OverlapCounts
 from osteon.evaluation.pairs import Pairs
-from osteon.systems.metastasis.bundle import choose_device
+from osteon.systems.bundles import choose_device
 from osteon.systems.metastasis.calibrate import StationResult, read_station
 from osteon.systems.metastasis.cases import StationCase, prepare_cases
 from osteon.systems.metastasis.config import COMBINATIONS, sequences_of
