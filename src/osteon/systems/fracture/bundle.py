@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from osteon.errors import BundleError, OsteonError, UsageError
+from osteon.systems.bundles import bundle_of, choose_device, unusable
 from osteon.systems.fracture.config import CLASSES, THRESHOLD, FractureConfig
 from osteon.systems.fracture.network import build_network
 from osteon.systems.settings import configure
-from osteon.training.bundle import ModelBundle, ModelFacts, read_bundle, write_bundle
-from osteon.training.config import CHOICES
+from osteon.training.bundle import ModelBundle, ModelFacts, write_bundle
 from osteon.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -74,14 +72,8 @@ def load_model(folder: Path, *, device: str = "auto") -> FractureModel:
         BundleError: the bundle is damaged, of another version or of another system.
         UsageError: the device is unknown or not there.
     """
-    if device not in CHOICES["device"]:
-        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
-    bundle = read_bundle(folder)
-    if bundle.facts.system != SYSTEM:
-        raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
+    chosen = choose_device(device)
+    bundle = bundle_of(folder, SYSTEM)
     try:
         settings = {key: value for key, value in bundle.facts.config.items() if key != "weights"}
         config = replace(configure(FractureConfig(), settings), weights="none")
@@ -92,11 +84,7 @@ def load_model(folder: Path, *, device: str = "auto") -> FractureModel:
     except BundleError:
         raise
     except (OsteonError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
-            "again with this osteon, or use the osteon that made it"
-        ) from error
-    chosen = ("cuda" if there else "cpu") if device == "auto" else device
+        raise unusable(folder, error) from error
     return FractureModel(bundle=bundle, config=config, network=network.to(chosen).eval(), device=chosen)
 
 
