@@ -41,8 +41,9 @@ TINY = FractureConfig(
 )
 
 
-def write_study(folder: Path, *, seed: int, malignant: bool) -> None:
-    """Series ``01-t1`` and ``02-t2``: a vertebra in the box, with a dark band where it is benign."""
+def write_study(folder: Path, *, seed: int, malignant: bool) -> list[str]:
+    """Series ``01-t1`` and ``02-t2``: a vertebra in the box, with a dark band where it is benign; T2's files by slice."""
+    names: list[str] = []
     x0, y0, x1, y1 = (int(edge) for edge in BOX)
     for number, (name, marrow) in enumerate((("T1", 300 if malignant else 900), ("T2", 700)), start=1):
         rng = np.random.default_rng([seed, number])
@@ -68,12 +69,13 @@ def write_study(folder: Path, *, seed: int, malignant: bool) -> None:
             ds.StudyTime, ds.StudyID, ds.AccessionNumber = "101500", "7", "8"  # type: ignore[attr-defined]
 
         series = folder / f"{number:02d}-{name.lower()}"
-        write_series(series, np.clip(values, 0, 4000).astype(np.int16), scheme, change=describe)
+        paths = write_series(series, np.clip(values, 0, 4000).astype(np.int16), scheme, change=describe)
+        names = [path.name for path in paths]
+    return names
 
 
-def write_boxes(folder: Path, study: Path) -> None:
+def write_boxes(folder: Path, files: list[str]) -> None:
     """The same box on the three slices in the middle."""
-    files = sorted(path.name for path in (study / "02-t2").iterdir())
     rectangle = Rectangle(label="fracture", x0=BOX[0], y0=BOX[1], x1=BOX[2], y1=BOX[3])
     write_labelme(
         folder,
@@ -91,8 +93,8 @@ def make_cohort(root: Path, *, patients: int, first: int = 0) -> Cohort:
     cases = []
     for k in range(first, first + patients):
         name, malignant = f"p{k:03d}", k % 2 == 1
-        write_study(root / name / "study", seed=k, malignant=malignant)
-        write_boxes(root / name / "boxes", root / name / "study")
+        files = write_study(root / name / "study", seed=k, malignant=malignant)
+        write_boxes(root / name / "boxes", files)
         rng = np.random.default_rng([k, 3])
         with (root / name / "features.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
