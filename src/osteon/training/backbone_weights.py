@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from osteon.errors import BundleError, InputError
 from osteon.networks.slice_classifier import BACKBONES
@@ -11,6 +11,8 @@ from osteon.training.plain_tensors import read_plain_tensors
 from osteon.training.weights import apply_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from osteon.networks.slice_classifier import SliceClassifier
@@ -35,33 +37,67 @@ def load_backbone(model: SliceClassifier, weights: str) -> str:
         InputError: the weights cannot be had, or the file holds something else.
         BundleError: tensors that do not fit this backbone.
     """
-    name = BACKBONES[model.config.backbone]
+    return load_timm(model.backbone, BACKBONES[model.config.backbone], weights, called=model.config.backbone)
+
+
+def load_timm(
+    network: Any, name: str, weights: str, *, own: Callable[[str], bool] = lambda tensor: False, called: str = ""
+) -> str:
+    """Fill a network that timm made, without its classifier; the rest is as in ``load_backbone``.
+
+    A first layer for another number of channels than the weights' three gets their sum shared out evenly.
+
+    Args:
+        network: of timm.
+        name: timm's name of it.
+        weights: "imagenet", "none" or a file.
+        own: which tensors of the network are no part of the published one and keep their starting values.
+        called: what messages call the network, if not ``name``.
+
+    Returns:
+        What was loaded, in words.
+
+    Raises:
+        InputError: the weights cannot be had, or the file holds something else.
+        BundleError: tensors that do not fit this network.
+    """
     if weights == NONE:
         return "none: random starting weights"
-    path = _imagenet_file(model) if weights == IMAGENET else Path(weights)
-    tensors = _without_classifier(read_plain_tensors(path), model)
-    apply_weights(model.backbone, tensors, source=f"{path.name} for {name}")
+    path = _imagenet_file(network, name, called=called or name) if weights == IMAGENET else Path(weights)
+    tensors = _without_classifier(read_plain_tensors(path), network)
+    tensors |= {key: value for key, value in network.state_dict().items() if own(key)}
+    apply_weights(network, _for_channels(tensors, network), source=f"{path.name} for {name}")
     if weights == IMAGENET:
-        return f"ImageNet, timm {name}.{model.backbone.pretrained_cfg.get('tag', '')}"
+        return f"ImageNet, timm {name}.{network.pretrained_cfg.get('tag', '')}"
     return f"file {path.name}"
 
 
-def _without_classifier(tensors: dict[str, Tensor], model: SliceClassifier) -> dict[str, Tensor]:
-    """Leave the published classifier out; counters of batches, which some exports lack, are ours."""
-    wanted = model.backbone.state_dict()
+def _for_channels(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """The first layer's kernels for as many channels as the network takes: grey pictures look alike in all of them."""
+    key = f"{network.pretrained_cfg.get('first_conv', '')}.weight"
+    wanted, found = network.state_dict().get(key), tensors.get(key)
+    if wanted is None or found is None or found.ndim != 4 or found.shape[1] == wanted.shape[1]:
+        return tensors
+    channels = wanted.shape[1]
+    return tensors | {key: (found.sum(dim=1, keepdim=True) / channels).repeat(1, channels, 1, 1)}
+
+
+def _without_classifier(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """Leave the published classifier out; counters of batches, which some exports lack or ours has not, are ours."""
+    wanted = network.state_dict()
+    tensors = {n: value for n, value in tensors.items() if n in wanted or not n.endswith("num_batches_tracked")}
     kept = {name: value for name, value in tensors.items() if name in wanted or not name.startswith(_CLASSIFIERS)}
     counters = {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
     return {**counters, **kept}
 
 
-def _imagenet_file(model: SliceClassifier) -> Path:
+def _imagenet_file(network: Any, name: str, *, called: str) -> Path:
     """File of the published weights: in the cache, or downloaded into it.
 
     Raises:
         InputError: neither.
     """
-    cfg = model.backbone.pretrained_cfg
-    backbone = model.config.backbone
+    cfg = network.pretrained_cfg
     try:
         if cfg.get("hf_hub_id"):
             from huggingface_hub import hf_hub_download
@@ -73,11 +109,11 @@ def _imagenet_file(model: SliceClassifier) -> Path:
         raise
     except Exception as error:  # the hub's client and urllib raise a dozen kinds for "no network"
         raise InputError(
-            f"ImageNet weights of {backbone} cannot be had here ({type(error).__name__}): no network, and not in this "
-            f"machine's cache. Fetch timm's {BACKBONES[backbone]} weights elsewhere and give their file "
+            f"ImageNet weights of {called} cannot be had here ({type(error).__name__}): no network, and not in this "
+            f"machine's cache. Fetch timm's {name} weights elsewhere and give their file "
             "(--weights FILE), or train without (--weights none)"
         ) from error
-    raise InputError(f"backbone {backbone}: there are no ImageNet weights of it; use --weights none or a file")
+    raise InputError(f"backbone {called}: there are no ImageNet weights of it; use --weights none or a file")
 
 
 def _downloaded(url: str) -> Path:

@@ -1,0 +1,106 @@
+"""Backbones by name, the detector's five strides, the sequence classifier's channels; weights under published names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from osteon.errors import BundleError, UsageError
+from osteon.networks.deformable import DeformableConv2d
+from osteon.networks.faster_rcnn import STRIDES, DetectorNetConfig, PyramidBackbone, build_detector
+from osteon.networks.sequence_classifier import SequenceClassifier
+from osteon.networks.tumor_backbone import BACKBONES, Backbone
+from osteon.training.backbone_weights import load_timm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY = DetectorNetConfig(backbone="tiny", image_px=64, width=16, head=16)
+
+
+def test_the_pyramid_has_the_published_strides() -> None:
+    maps = PyramidBackbone(TINY)(torch.rand(1, 3, 128, 128))
+    assert [128 // one.shape[-1] for one in maps.values()] == list(STRIDES) == [4, 8, 16, 32, 64]
+
+
+def test_the_published_backbone_is_deformable_in_its_last_three_stages() -> None:
+    with torch.device("meta"):
+        body = Backbone("resnext101", deformable=True).body
+    counts = [
+        sum(isinstance(one, DeformableConv2d) for one in getattr(body, f"layer{k}").modules()) for k in (1, 2, 3, 4)
+    ]
+    assert counts == [0, 4, 23, 3]  # blocks of ResNeXt101's stages, He et al.'s 3-4-23-3
+    assert body.layer3[0].conv2.weight.shape[1] == 512 // 32  # 32 groups
+    assert body.layer1[0].conv2.weight.shape[0] == 32 * 8
+
+
+def test_a_deformable_backbone_starts_as_the_plain_one_with_published_weights(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    published = timm.create_model(BACKBONES["tiny"], pretrained=False).eval()
+    save_file(published.state_dict(), tmp_path / "tiny.safetensors")
+    backbone = Backbone("tiny", deformable=True, freeze_norm=True)
+    said = load_timm(
+        backbone.body, BACKBONES["tiny"], str(tmp_path / "tiny.safetensors"), own=lambda name: ".offset." in name
+    )
+    pictures = torch.rand(1, 3, 64, 64)
+    wanted = published.forward_intermediates(pictures, intermediates_only=True)[-1]
+    torch.testing.assert_close(backbone.train()(pictures)[-1], wanted, atol=1e-4, rtol=1e-4)
+    assert said == "file tiny.safetensors"
+
+
+def test_first_layers_of_many_slices_share_the_published_kernels_out(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    published = timm.create_model(BACKBONES["tiny"], pretrained=False).eval()
+    save_file(published.state_dict(), tmp_path / "tiny.safetensors")
+    model = SequenceClassifier("tiny", frames=8).eval()
+    load_timm(model.backbone.body, BACKBONES["tiny"], str(tmp_path / "tiny.safetensors"))
+    grey = torch.rand(1, 1, 64, 64)
+    wanted = published.forward_intermediates(grey.expand(-1, 3, -1, -1), intermediates_only=True)[-1]
+    found = model.backbone(grey.expand(-1, 8, -1, -1))[-1]
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "odd.safetensors")
+    with pytest.raises(BundleError, match="not for this network"):
+        load_timm(Backbone("tiny").body, BACKBONES["tiny"], str(tmp_path / "odd.safetensors"))
+
+
+def test_the_detector_learns_a_box_and_finds_it() -> None:
+    torch.manual_seed(5)
+    model = build_detector(TINY)
+    picture = torch.full((3, 64, 64), 0.3)
+    picture[:, 20:44, 16:40] = 0.9
+    target = {"boxes": torch.tensor([[16.0, 20.0, 40.0, 44.0]]), "labels": torch.tensor([2])}
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(25):
+        losses = model([picture, picture], [target, target])
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        found = model([picture])[0]
+    best = int(found["scores"].argmax())
+    assert int(found["labels"][best]) == 2
+    assert (found["boxes"][best] - target["boxes"][0]).abs().max() < 8
+
+
+@pytest.mark.parametrize("frames", [4, 8, 16])
+def test_sequences_of_any_length(frames: int) -> None:
+    assert SequenceClassifier("tiny", frames=frames)(torch.rand(2, frames, 48, 48)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("wrong", [{"image_px": 100}, {"width": 0}, {"anchor_strides": 0.0}])
+def test_impossible_detectors_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="detector"):
+        DetectorNetConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_an_unknown_backbone_is_named() -> None:
+    with pytest.raises(UsageError, match=r"'vgg'.*resnext101"):
+        Backbone("vgg")
