@@ -42,7 +42,7 @@ TINY = FractureConfig(
 
 
 def write_study(folder: Path, *, seed: int, malignant: bool) -> list[str]:
-    """Series ``01-t1`` and ``02-t2``: a vertebra in the box, with a dark band where it is benign; T2's files by slice."""
+    """Series ``01-t1`` and ``02-t2``: vertebra in the box, a dark band if benign; returns T2's files by slice."""
     names: list[str] = []
     x0, y0, x1, y1 = (int(edge) for edge in BOX)
     for number, (name, marrow) in enumerate((("T1", 300 if malignant else 900), ("T2", 700)), start=1):
