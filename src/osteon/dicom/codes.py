@@ -114,6 +114,8 @@ LYTIC = _private("lytic", "Lytic bone lesion")
 FRACTURE = _private("vertebral-fracture", "Vertebral fracture")
 BENIGN_FRACTURE = _private("benign-fracture", "Benign vertebral fracture")
 MALIGNANT_FRACTURE = _private("malignant-fracture", "Malignant vertebral fracture")
+BENIGN_TUMOUR = _private("benign-spinal-tumour", "Benign spinal tumour")
+MALIGNANT_TUMOUR = _private("malignant-spinal-tumour", "Malignant spinal tumour")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +180,8 @@ VERDICTS: dict[str, VerdictCodes] = {
             "metastasis": BONY_METASTASIS,
             "benign fracture": BENIGN_FRACTURE,
             "malignant fracture": MALIGNANT_FRACTURE,
+            "benign tumour": BENIGN_TUMOUR,
+            "malignant tumour": MALIGNANT_TUMOUR,
         },
     ),
     "probability_malignant": VerdictCodes(name=PROBABILITY_OF_CANCER, unit=PERCENT, scale=100.0),

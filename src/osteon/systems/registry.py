@@ -10,7 +10,7 @@ from osteon.errors import UsageError
 if TYPE_CHECKING:
     from osteon.systems.protocol import System
 
-SYSTEMS = ("lytic", "metastasis", "differential", "fracture")
+SYSTEMS = ("lytic", "metastasis", "differential", "fracture", "tumor")
 """Names; each has ``osteon.systems.<name>.system`` with the functions of ``protocol.System``."""
 
 

@@ -1,0 +1,101 @@
+"""Evaluating a ``tumor`` model on a cohort that knows which tumours are malignant."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from osteon.errors import CohortError, OsteonError
+from osteon.report.result import StatsResult
+from osteon.systems.protocol import SystemEvaluation
+from osteon.systems.tumor.answers import answer_cases, verdict_of
+from osteon.systems.tumor.cases import prepare_case
+from osteon.systems.tumor.config import CLASSES, SEQUENCES
+from osteon.systems.tumor.fusion import BEST, STRATEGIES
+from osteon.systems.tumor.sections import evaluation_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from osteon.cohort.manifest import Cohort
+    from osteon.systems.tumor.age import AgeTable
+    from osteon.systems.tumor.answers import PatientAnswer
+    from osteon.systems.tumor.bundle import TumorModel
+    from osteon.systems.tumor.fusion import Weights
+
+
+def evaluate(
+    model: TumorModel,
+    cohort: Cohort,
+    *,
+    on_case: Callable[[int, int, str], None] = lambda done, total, case: None,
+) -> SystemEvaluation:
+    """Answer for every case and compare with its label "malignant".
+
+    A case that cannot be read costs that case; it is named in ``failures``.
+
+    Raises:
+        CohortError: no case could be evaluated.
+    """
+    answers: list[PatientAnswer] = []
+    failures: dict[str, str] = {}
+    seen = []
+    known = model.bundle.facts.training_data.get("fingerprints", ())
+    with tempfile.TemporaryDirectory() as cache:
+        for number, case in enumerate(cohort.cases, start=1):
+            try:
+                ready = prepare_case(cohort, case, Path(cache))
+                answers += answer_cases(model.pair, [ready], config=model.config)
+                seen += [case.case] if ready.voxels in known else []
+            except OsteonError as error:
+                failures[case.case] = str(error)
+            on_case(number, len(cohort.cases), case.case)
+    if not answers:
+        first = next(iter(failures.values()), "it has no cases")
+        raise CohortError(f"cohort {cohort.name}: no case could be evaluated; first reason: {first}")
+    notes = ["Phantoms: these figures say nothing about patients."] if cohort.is_phantom else []
+    if seen:
+        notes.append(f"{len(seen)} studies are among those that the model was trained on: {', '.join(seen[:5])}.")
+    if failures:
+        notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
+    result = StatsResult(
+        verb="evaluate",
+        title=f"tumor on {cohort.name}",
+        inputs=(cohort.name, model.bundle.facts.name),
+        settings={
+            "model": model.bundle.hash,
+            "positive class": CLASSES[1],
+            "weights (detector, sequence model, age)": list(model.weights),
+            "detection threshold": model.config.detector.threshold,
+        },
+        sections=evaluation_sections(answers, table=model.table, weights=model.weights),
+        warnings=tuple(notes),
+    )
+    return SystemEvaluation(
+        result=result, rows=case_rows(answers, table=model.table, weights=model.weights), failures=failures
+    )
+
+
+def case_rows(answers: list[PatientAnswer], *, table: AgeTable, weights: Weights) -> list[dict[str, Any]]:
+    """One row a case, for per_case.csv."""
+    rows = []
+    for one in answers:
+        verdicts = {
+            name: verdict_of(one, table=table, strategy=name, weights=weights, kinds=SEQUENCES) for name in STRATEGIES
+        }
+        rows.append(
+            {
+                "case": one.case,
+                "truth": CLASSES[int(bool(one.malignant))],
+                "location": one.location,
+                "histology": one.histology,
+                **{f"{name} probability": round(verdict.probability, 4) for name, verdict in verdicts.items()},
+                **{name: CLASSES[int(verdict.malignant)] for name, verdict in verdicts.items()},
+                "rests on": verdicts[BEST].rests_on,
+                "sequences": len(one.sequences),
+                "images with a detection": sum(len(sequence.detections) for sequence in one.sequences),
+                "seconds": one.seconds,
+            }
+        )
+    return rows

@@ -1,0 +1,130 @@
+"""``tumor`` as the command line meets it (``systems.protocol.System``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from osteon.cohort.manifest import Cohort
+    from osteon.dicom.scan import ScanResult
+    from osteon.records import Study
+    from osteon.systems.protocol import ReadOptions, ReproduceOptions, Reproduction, SystemEvaluation
+    from osteon.systems.tumor.bundle import TumorModel
+    from osteon.training.bundle import ModelBundle
+
+MODALITY = "MR"
+
+
+def train(
+    cohort: Cohort,
+    out: Path,
+    *,
+    settings: dict[str, Any],
+    validation: Cohort | None,
+    resume: bool,
+    on_step: Callable[[str, Any], None],
+    on_case: Callable[[int, int, str], None],
+) -> ModelBundle:
+    """See ``protocol.System.train``; settings as in ``tumor.config``."""
+    from osteon.systems.settings import configure
+    from osteon.systems.tumor.config import TumorConfig
+    from osteon.systems.tumor.train import train as train_tumor
+
+    return train_tumor(
+        cohort,
+        out,
+        config=configure(TumorConfig(), settings),
+        validation=validation,
+        resume=resume,
+        on_step=on_step,
+        on_case=on_case,
+    )
+
+
+def load_model(folder: Path, *, device: str) -> TumorModel:
+    """See ``protocol.System.load_model``."""
+    from osteon.systems.tumor import bundle
+
+    return bundle.load_model(folder, device=device)
+
+
+def unreadable(study: Study, *, options: ReadOptions) -> str:
+    """See ``protocol.System.unreadable``."""
+    from osteon.errors import InputError
+    from osteon.systems.tumor.frames import choose_series
+
+    try:
+        choose_series(study.series, given=options.roles, series_uid=options.series_uid)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def read_study(
+    study: Study, model: TumorModel, out: Path, *, options: ReadOptions, found: ScanResult
+) -> dict[str, Any]:
+    """See ``protocol.System.read_study``; every sagittal T1, T2 and fat-suppressed T2 series is read.
+
+    Raises:
+        InputError: no sequence that can be read, or two patients or dates in one study.
+    """
+    from osteon.dicom.sequences import check_one_examination
+    from osteon.systems.tumor.frames import choose_series
+    from osteon.systems.tumor.output import write_results
+    from osteon.systems.tumor.read import read_series
+
+    chosen = choose_series(study.series, given=options.roles, series_uid=options.series_uid)
+    check_one_examination([one for _, one in chosen.series])
+    warnings = []
+    if found.failures:
+        warnings.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
+    result = read_series(
+        chosen,
+        model,
+        study_uid=study.uid,
+        patient=study.patient,
+        warnings=warnings,
+        jobs=options.jobs,
+        on_progress=options.on_progress,
+    )
+    written = write_results(out, result)
+    reading = written.reading
+    verdicts, seconds = reading.verdicts, reading.provenance.timings_s
+    return {
+        "study": study.uid,
+        "series": reading.series_uid,
+        "out": str(out),
+        "files": list(written.files),
+        "findings": len(reading.findings),
+        "verdicts": verdicts,
+        "warnings": list(reading.warnings),
+        "timings_s": seconds,
+        "summary": (
+            f"{verdicts['diagnosis']}, probability of malignancy {verdicts['probability_malignant']:.2f}, resting on "
+            f"{verdicts['rests_on']}; detected on {verdicts['sequences_with_detection']} of "
+            f"{verdicts['sequences_read']} sequences, {seconds['all']:.1f} s"
+        ),
+    }
+
+
+def evaluate(model: TumorModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None]) -> SystemEvaluation:
+    """See ``protocol.System.evaluate``."""
+    from osteon.systems.tumor.evaluate import evaluate as evaluate_tumor
+
+    return evaluate_tumor(model, cohort, on_case=on_case)
+
+
+def reproduce(
+    out: Path,
+    *,
+    options: ReproduceOptions,
+    on_step: Callable[[str, Any], None],
+    on_case: Callable[[int, int, str], None],
+) -> Reproduction:
+    """See ``protocol.System.reproduce``; the recipe is ``recipes/tumor-published.toml``."""
+    from osteon.systems.tumor.published.study import reproduce as reproduce_study
+
+    return reproduce_study(out, options=options, on_step=on_step, on_case=on_case)
