@@ -83,6 +83,13 @@ def test_markup_in_received_text_is_not_interpreted(tmp_path: Path) -> None:
     assert "[red]x[/]" in run(tmp_path).stdout
 
 
+def test_markup_in_a_uid_is_not_interpreted(tmp_path: Path) -> None:
+    write_series(tmp_path, stored_values(), change=lambda _, ds: setattr(ds, "StudyInstanceUID", "[/x]"))
+    found = run(tmp_path)
+    assert "Study [/x]" in found.stdout
+    assert found.exception is None or isinstance(found.exception, SystemExit)
+
+
 def test_help_has_an_example() -> None:
     result = run("--help")
     assert result.exit_code == 0

@@ -115,6 +115,15 @@ def test_an_input_that_cannot_be_read_is_exit_1_and_one_line(
     assert shown.err.count("\n") == 1
 
 
+def test_a_path_that_the_system_refuses_is_one_line_without_the_folders(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("info", str(tmp_path / ("x" * 300))) == entry.EXIT_FAILED
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: {'x' * 100}: File name too long")
+    assert shown.count("\n") == 1
+
+
 def test_json_alone_goes_to_stdout(run: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("not a scan", encoding="utf-8")
     assert run("--verbose", "info", str(tmp_path), "--json") == entry.EXIT_DONE

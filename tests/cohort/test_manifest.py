@@ -152,12 +152,28 @@ def test_a_name_stands_for_one_case(tmp_path: Path) -> None:
         ),
         (json.dumps({"schema": SCHEMA, "name": "n", "modality": "CT", "system": "s", "cases": [{"cake": 1}]}), "cake"),
         (json.dumps({"schema": SCHEMA, "cases": []}), "not a valid cohort file.*name"),
+        (json.dumps({"schema": SCHEMA, "name": [1], "modality": "CT", "system": "s", "cases": []}), r"name \[1\]"),
+        (json.dumps({"schema": SCHEMA, "name": "n", "modality": {}, "system": "s", "cases": []}), r"modality \{\}"),
+        ("9" * 5000, "not a valid cohort file"),
+        ("[" * 100_000, "not a valid cohort file"),
     ],
 )
 def test_damaged_files_are_cohort_errors(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "cohort.json").write_text(text)
     with pytest.raises(CohortError, match=f"cohort.json: .*{says}"):
         read_cohort(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["sex", "centre"])
+def test_sex_and_centre_are_texts(what: str) -> None:
+    with pytest.raises(CohortError, match=f"case a: {what} .*expected a text"):
+        Case(case="a", patient="a", study="ct", **{what: ["F"]})  # type: ignore[arg-type]
+
+
+def test_a_path_too_long_for_the_file_system_is_missing(tmp_path: Path) -> None:
+    case = Case(case="a", patient="a", study="x" * 5000)
+    with pytest.raises(CohortError, match=r"case a: study .*missing"):
+        Cohort(root=tmp_path, name="n", modality="CT", system="s", cases=(case,)).study_path(case)
 
 
 def test_bytes_that_are_no_text_are_a_cohort_error(tmp_path: Path) -> None:

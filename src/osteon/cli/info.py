@@ -119,7 +119,7 @@ def _print_study(study: Study, console: Console) -> None:
 
     age = "" if study.patient.age_years is None else f", {study.patient.age_years:g} years"
     sex = f", {study.patient.sex}" if study.patient.sex else ""
-    console.print(f"[bold]Study[/] {study.uid}{age}{sex}", soft_wrap=True)
+    console.print(f"[bold]Study[/] {escape(study.uid)}{age}{escape(sex)}", soft_wrap=True)
     table = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("#", "modality", "description", "role", "files", "matrix", "spacing mm", "gap mm", "tilt", "state"):
         numeric = heading in ("#", "files", "gap mm", "tilt")
@@ -132,7 +132,7 @@ def _print_study(study: Study, console: Console) -> None:
     _print_roles(study, console)
     for number, series in enumerate(study.series, start=1):
         if series.problems or series.warnings:
-            console.print(f"[bold]{number}[/] series {series.uid}", soft_wrap=True)
+            console.print(f"[bold]{number}[/] series {escape(series.uid)}", soft_wrap=True)
         for style, texts in (("bold red]problem", series.problems), ("yellow]warning", series.warnings)):
             for text in texts:
                 console.print(f"  [{style}:[/] {escape(text.removeprefix(f'Series {series.uid}: '))}", soft_wrap=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -54,8 +57,15 @@ def main() -> None:
     try:
         build_app()()
     except OsteonError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+        _fail(str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+    except OSError as error:  # no permission, a full disk, a name too long for the file system
+        name = f"{Path(os.fsdecode(error.filename)).name[:100]}: " if isinstance(error.filename, str | bytes) else ""
+        _fail(f"{name}{error.strerror or type(error).__name__}; check the path, its permissions and the disk")
+
+
+def _fail(why: str, code: int = EXIT_FAILED) -> NoReturn:
+    Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(why)}", soft_wrap=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

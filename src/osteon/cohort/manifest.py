@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -51,6 +52,9 @@ class Case:
         _check_name("patient", self.patient)
         if self.age_years is not None and not (_is_number(self.age_years) and 0 <= self.age_years <= 130):
             raise CohortError(f"case {self.case}: age {self.age_years!r}; expected years from 0 to 130, or null")
+        for what, value in (("sex", self.sex), ("centre", self.centre)):
+            if value is not None and not isinstance(value, str):
+                raise CohortError(f"case {self.case}: {what} {value!r}; expected a text, or null")
         if not isinstance(self.truth, dict) or not isinstance(self.labels, dict):
             raise CohortError(f"case {self.case}: labels and truth must be objects of names and values")
         for path in (self.study, *self.truth.values()):
@@ -89,8 +93,11 @@ class Cohort:
     def __post_init__(self) -> None:
         if self.kind not in COHORT_KINDS:
             raise CohortError(f"cohort {self.name}: kind {self.kind!r}; expected one of {list(COHORT_KINDS)}")
-        names = [case.case for case in self.cases]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        for what in ("name", "modality", "system", "description"):
+            if not isinstance(getattr(self, what), str):
+                raise CohortError(f"cohort.json: {what} {getattr(self, what)!r}; expected a text")
+        counts = Counter(case.case for case in self.cases)
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             raise CohortError(f"cohort {self.name}: case names used twice: {twice}")
 
@@ -119,11 +126,19 @@ class Cohort:
 
     def _path(self, case: Case, what: str, relative: str) -> Path:
         path = self.root / relative
-        if not path.exists():
+        if not _exists(path):
             raise CohortError(f"case {case.case}: {what} {relative} is missing from the cohort folder; copy it there")
         if not path.resolve().is_relative_to(self.root.resolve()):
             raise CohortError(f"case {case.case}: {what} {relative} is a link out of the cohort folder; copy it there")
         return path
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a path; one too long for the file system is nowhere."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _check_name(what: str, name: object) -> None:
@@ -186,5 +201,5 @@ def read_cohort(folder: Path) -> Cohort:
             kind=document.get("kind", "unknown"),
             cases=cases,
         )
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise CohortError(f"{path.name}: not a valid cohort file ({error})") from error
