@@ -123,17 +123,17 @@ def choose_sequences(
     named: list[tuple[str, Series]] = []
     notes: list[str] = []
     for one in series:
-        name = chosen.get(one.uid) or _kind_of(one, kinds)
-        if name is None or name == LEFT_OUT:
+        kind = chosen.get(one.uid) or _kind_of(one, kinds)
+        if kind is None or kind == LEFT_OUT:
             continue
         why = _unfit(one)
         if why:
-            notes.append(f"Series {one.uid} ({name}) is left out: {why}.")
+            notes.append(f"Series {one.uid} ({kind}) is left out: {why}.")
         else:
-            named.append((name, one))
+            named.append((kind, one))
     if not named:
         raise InputError(_nothing_usable(series, kinds, notes))
-    order = [kind.name for kind in kinds]
+    order = [one.name for one in kinds]
     named.sort(key=lambda pair: order.index(pair[0]))
     stations = _stations(_without_stitched(named, notes), notes)
     if series_uid:

@@ -6,7 +6,7 @@ Zhu et al., Deformable ConvNets v2, CVPR 2019 (doi 10.1109/CVPR.2019.00953); Dai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -31,14 +31,14 @@ class DeformableConv2d(nn.Module):
         self.weight, self.bias = plain.weight, plain.bias  # (out, in / groups, ky, kx)
         self.stride, self.padding, self.dilation = plain.stride, plain.padding, plain.dilation
         rows, columns = plain.kernel_size
+        shape: dict[str, Any] = {"stride": plain.stride, "padding": plain.padding, "dilation": plain.dilation}
+        size: Any = plain.kernel_size
         self.taps = rows * columns
         self.offset = nn.Conv2d(
             plain.in_channels,
             ONE_TAP * self.taps,
-            plain.kernel_size,
-            stride=plain.stride,
-            padding=plain.padding,
-            dilation=plain.dilation,
+            size,
+            **shape,
         )
         nn.init.zeros_(self.offset.weight)
         assert self.offset.bias is not None

@@ -104,8 +104,8 @@ def build_detector(config: DetectorNetConfig) -> FasterRCNN:
         rpn_pre_nms_top_n_test=3 * config.proposals,
         rpn_post_nms_top_n_test=config.proposals,
         box_roi_pool=MultiScaleRoIAlign(featmap_names=list(levels), output_size=_POOLED, sampling_ratio=2),
-        box_head=TwoMLPHead(config.width * _POOLED**2, config.head),  # type: ignore[no-untyped-call]
-        box_predictor=FastRCNNPredictor(config.head, 3),  # type: ignore[no-untyped-call]
+        box_head=TwoMLPHead(config.width * _POOLED**2, config.head),
+        box_predictor=FastRCNNPredictor(config.head, 3),
         box_score_thresh=config.least_score,
         box_nms_thresh=config.nms,
         box_detections_per_img=config.boxes,

@@ -63,9 +63,10 @@ class Backbone(nn.Module):
             for stage in STAGES.get(name, LAST_STAGES):
                 make_deformable(getattr(self.body, stage))
         if freeze_norm:
-            from timm.layers import freeze_batch_norm_2d
+            from timm import layers
 
-            self.body = freeze_batch_norm_2d(self.body)
+            freeze: Any = getattr(layers, "freeze_batch_norm_2d")  # noqa: B009  (timm's types do not export it)
+            self.body = freeze(self.body)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Four maps (n, width, y / stride, x / stride) from (n, channels, y, x)."""
@@ -74,7 +75,8 @@ class Backbone(nn.Module):
 
     def pooled(self, pictures: Tensor) -> Tensor:
         """(n, width of the last map): its mean over the picture."""
-        return self(pictures)[-1].mean(dim=(2, 3))
+        last: Tensor = self(pictures)[-1]
+        return last.mean(dim=(2, 3))
 
 
 def grey_normalised(pictures: Tensor, backbone: Backbone) -> Tensor:

@@ -102,7 +102,7 @@ def _superellipse(dx: Array, dy: Array, *, rho: Array, half: tuple[Array, Array]
     r *= rho
     if middle.any():
         np.copyto(r, -(np.minimum(a, b) + extra), where=middle)
-    return r
+    return np.asarray(r, dtype=np.float32)
 
 
 def build_outline(spine: Spine, person: Person) -> Outline:

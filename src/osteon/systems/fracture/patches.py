@@ -113,7 +113,7 @@ def _sampled(array: NDArray[Any], index: NDArray[np.float64]) -> NDArray[np.floa
     z1 = int(np.clip(np.ceil(index[..., 2].max()) + 2, z0 + 1, array.shape[0]))
     places = np.stack([index[..., 2] - z0, index[..., 1], index[..., 0]])
     part = np.asarray(array[z0:z1], dtype=np.float32)
-    return ndimage.map_coordinates(part, places, order=1, mode="nearest").astype(np.float32)
+    return np.asarray(ndimage.map_coordinates(part, places, order=1, mode="nearest"), dtype=np.float32)
 
 
 def inner(patches: NDArray[np.float32], *, margin_px: int) -> NDArray[np.float32]:

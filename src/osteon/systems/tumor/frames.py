@@ -62,14 +62,14 @@ def choose_series(series: Sequence[Series], *, given: Mapping[str, str] | None =
                              "series of the study")  # fmt: skip
     kept, notes = [], []
     for one in series:
-        name = told.get(one.uid) or _kind_of(one)
-        if name in (None, LEFT_OUT) or (series_uid and one.uid != series_uid):
+        kind = told.get(one.uid) or _kind_of(one)
+        if kind in (None, LEFT_OUT) or (series_uid and one.uid != series_uid):
             continue
         why = _unfit(one)
         if why:
-            notes.append(f"Series {one.uid} ({name}) is left out: {why}.")
+            notes.append(f"Series {one.uid} ({kind}) is left out: {why}.")
         else:
-            kept.append((str(name), one))
+            kept.append((str(kind), one))
     if not kept:
         found = [f"{one.uid} is {roles.role(one) or 'of unknown role'}" for one in series if one.modality == "MR"]
         raise InputError(
