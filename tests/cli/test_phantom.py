@@ -8,6 +8,7 @@ import pytest
 
 from osteon.cli import main as entry
 from osteon.cohort.manifest import read_cohort
+from osteon.phantom.options import MODALITIES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,10 @@ def test_a_cohort_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         (("lytic", "--range", "abc"), "--range 'abc': expected two numbers with a colon between"),
         (("lytic", "--range", "0:100:200"), "expected two numbers with a colon between"),
         (("lytic", "--range", "0:5"), "at least 20 mm apart"),
+        (("lytic", "--range", "500:900"), "expected two heights between -500 and 800 mm from S1"),
         (("lytic", "--profile", "huge"), "profile 'huge'"),
+        (("tumor", "--centre", "ad"), "centres 'ad': expected letters of 'abc', each once at most"),
+        (("fracture", "--centre", "aa"), "centres 'aa': expected letters of 'abc', each once at most"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(
@@ -56,6 +60,27 @@ def test_wrong_usage_is_told_in_one_line(
     assert says in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--patients", "0"), ("--seed", "-1"), ("--jobs", "-2"), ("--lesions", "-1")]
+)
+def test_numbers_out_of_range_are_refused_by_name(
+    option: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "lytic", option, value, "--out", str(tmp_path / "c")) == 2
+    error = capsys.readouterr().err
+    assert option in error
+    assert "greater than or equal to" in error
+    assert not (tmp_path / "c").exists()
+
+
+def test_every_system_that_has_phantoms_is_named_in_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--help") == 0
+    text = capsys.readouterr().out
+    assert all(system in text for system in MODALITIES)
 
 
 def test_a_folder_of_something_else_is_refused(

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     @app.command("phantom", help=HELP)
     def phantom(
         system: str = typer.Argument(
-            ..., help="Which system the phantoms are for: lytic, metastasis, tumor, differential."
+            ..., help="Which system the phantoms are for: lytic, metastasis, tumor, differential or fracture."
         ),
         out: Path = typer.Option(..., "--out", help="Folder for the cohort."),
         patients: int = typer.Option(4, "--patients", min=1, help="How many."),
@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
             14.0, "--lesions", min=0, help="Mean number of lesions over a whole body; 0 for none."
         ),
         centre: str = typer.Option("a", "--centre", help="a, b or c; letters together mix them, e.g. ac."),
-        jobs: int = typer.Option(0, "--jobs", min=0, help="Processes; 0 for one a core."),
+        jobs: int = typer.Option(
+            0, "--jobs", min=0, help="Processes, or threads where patients are fewer; 0 for one a core."
+        ),
     ) -> None:
         from osteon.phantom.cohort import PhantomOptions, make_cohort
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _THREADS: ContextVar[int] = ContextVar("threads", default=1)
+_MOST_THREADS = 4
+"""Of one patient: more would wait for noise and files, which are made in order, and hold memory."""
 
 
 def in_order(function: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> Iterator[Result]:
@@ -42,7 +44,7 @@ def in_order(function: Callable[[Item], Result], items: Sequence[Item], *, jobs:
         LimitError: a process was ended from outside, as systems do when memory runs out.
     """
     processes = max(1, min(jobs, len(items)))
-    threads = max(1, jobs // processes)
+    threads = max(1, min(_MOST_THREADS, jobs // processes))
     if processes == 1:
         for item in items:
             with using_threads(threads):
