@@ -61,15 +61,22 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
     return LyticModel(
         bundle=bundle,
         config=config,
-        bone=_ready(fuse(bone), chosen),
+        bone=_ready(fuse(bone), chosen, half=config.bone.planes == "all"),
         detectors=tuple(_ready(fuse(model), chosen) for model in detectors),
         device=chosen,
     )
 
 
-def _ready(network: Network, device: str) -> Network:
-    """On its device, with the channels of a pixel beside each other, in which convolutions are twice as fast."""
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+def _ready(network: Network, device: str, *, half: bool = False) -> Network:
+    """On its device, with the channels of a pixel beside each other, in which convolutions are twice as fast.
+
+    Args:
+        network: in evaluation mode.
+        device: "cpu" or "cuda".
+        half: whether bfloat16 is exact enough; used where the processor computes with it, which is seven times as fast.
+    """
+    kind = torch.bfloat16 if half and device == "cpu" and torch.cpu._is_avx512_bf16_supported() else torch.float32
+    return network.to(device, kind).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:
