@@ -182,7 +182,7 @@ def _sample(
     )
     picture, factor = fit_picture(frame, config.image_px)
     return BoxSample(
-        image=(picture.astype(np.float32) / 255)[None],
+        image=(picture.astype(np.float32) / np.float32(255))[None],
         boxes=(boxes * np.float32(factor)).astype(np.float32),
         labels=labels,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def roc_plot(judged: Mapping[str, Judged]) -> Plot:
             curve = roc_curve(one.truth, one.score)
             points = {"x": curve.false_positive_rate.tolist(), "y": curve.sensitivity.tolist()}
             series.append({"name": name, **points})
-    data = {"series": series, "x_label": "1 - specificity", "y_label": "sensitivity (malignant)"}
+    data: dict[str, Any] = {"series": series, "x_label": "1 - specificity", "y_label": "sensitivity (malignant)"}
     data |= {"x_limits": [0, 1], "y_limits": [0, 1], "diagonal": True}
     return Plot(kind="curves", title="ROC by patient", data=data)
 
@@ -113,7 +113,7 @@ def errors_section(judged: Mapping[str, Judged], *, title: str = "Errors by plac
     for what, first in (("location", LOCATIONS), ("histology", ())):
         parts = {name: {g: (bad, n) for g, bad, n in errors_by(one, what, first=first)} for name, one in judged.items()}
         groups = list(next(iter(parts.values())))
-        rows = tuple(
+        rows: tuple[tuple[str | int | float, ...], ...] = tuple(
             (group, next(iter(parts.values()))[group][1], *(_share(*one[group]) for one in parts.values()))
             for group in groups
         )

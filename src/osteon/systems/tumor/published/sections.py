@@ -250,7 +250,7 @@ def _figure_6(data: StudyData, judged: dict[str, Judged]) -> Section:
 
 
 def _frames(data: StudyData) -> Section:
-    rows = []
+    rows: list[tuple[str | int | float, ...]] = []
     for n in sorted(data.frames):
         for strategy in ("Seq", "Det-Seq", BEST):
             one = estimates(judge(data.frames[n], table=data.table, weights=data.chosen.weights, strategy=strategy))
