@@ -84,7 +84,9 @@ def keep_seen(hu: NDArray[Any], *, sites: NDArray[np.uint8], lesions: NDArray[np
     """
     measured = conspicuity(hu, sites=sites, lesions=lesions, pixel_mm=pixel_mm)
     seen = {number for number, one in measured.items() if one.seen}
-    lesions[~np.isin(lesions, sorted(seen))] = 0
+    numbers = sorted(seen)
+    for plane in lesions:  # over a whole body at once, isin would take gigabytes
+        plane[~np.isin(plane, numbers)] = 0
     return seen
 
 
