@@ -111,11 +111,11 @@ NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
 
 APPEARANCE = _private("appearance", "Appearance of bone lesion")
 LYTIC = _private("lytic", "Lytic bone lesion")
-FRACTURE = _private("vertebral-fracture", "Vertebral fracture")
+FRACTURE = _private("fracture", "Vertebral fracture")
 BENIGN_FRACTURE = _private("benign-fracture", "Benign vertebral fracture")
-MALIGNANT_FRACTURE = _private("malignant-fracture", "Malignant vertebral fracture")
-BENIGN_TUMOUR = _private("benign-spinal-tumour", "Benign spinal tumour")
-MALIGNANT_TUMOUR = _private("malignant-spinal-tumour", "Malignant spinal tumour")
+MALIGNANT_FRACTURE = _private("malign-fracture", "Malignant vertebral fracture")
+BENIGN_TUMOUR = _private("benign-tumour", "Benign spinal tumour")
+MALIGNANT_TUMOUR = _private("malignant-tumour", "Malignant spinal tumour")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -141,7 +141,7 @@ def test_a_second_training_in_the_same_place_is_refused(cohort, model):
     ("arguments", "words"),
     [
         (("read", "nothing-here", "study", "--out", "x"), "nothing-here"),
-        (("train", "fracture", "cohort", "--out", "x"), "fracture"),
+        (("train", "sarcoma", "cohort", "--out", "x"), "sarcoma"),
         (("read", "lytic", "study", "--out", "x", "--device", "tpu"), "tpu"),
     ],
 )

@@ -95,12 +95,12 @@ def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:
     return config, bone, detectors
 
 
-def as_shipped(network: Network) -> Network:
-    """A copy of a trained network as ``load_model`` gives it back: weights rounded to half precision, norms folded."""
+def as_shipped(network: Network, *, half: bool = False) -> Network:
+    """A copy of a trained network as ``load_model`` gives it back: weights rounded, norms folded; ``half`` as there."""
     copied = copy.deepcopy(network)
     # load_state_dict widens to the network's own type, as reading the bundle does
     copied.load_state_dict({name: halved(tensor) for name, tensor in network.state_dict().items()})
-    return fuse(copied)
+    return _ready(fuse(copied), next(network.parameters()).device.type, half=half)
 
 
 def trained_on(bundle: ModelBundle, fingerprint: str) -> bool:

@@ -331,7 +331,7 @@ def train(
     calibration, point, metrics = calibrate_model(
         fold,
         config=config,
-        bone=as_shipped(bone),
+        bone=as_shipped(bone, half=config.bone.planes == "all"),
         detectors=[as_shipped(model) for model in detectors],
         on_case=on_case,
     )
@@ -362,7 +362,9 @@ def _train_detectors(
     complete = [case for case in fold.train if _complete(case)]
     digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in bone.state_dict().values())).hexdigest()
     folder = run / f"predicted-{digest[:16]}"
-    cases = with_predicted_bone(complete, as_shipped(bone), config=config, folder=folder, on_case=on_case)
+    cases = with_predicted_bone(
+        complete, as_shipped(bone, half=config.bone.planes == "all"), config=config, folder=folder, on_case=on_case
+    )
     return [
         train_detector(
             cases,
