@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from osteon.cli.main import build_app
 from osteon.cohort.manifest import read_cohort
 from osteon.cohort.splits import read_splits
-from osteon.errors import UsageError
+from osteon.errors import CohortError, UsageError
 from tests.cohort.importers.test_nnunet import write_raw
 from tests.cohort.make import texture, write, write_case
 
@@ -86,3 +86,9 @@ def test_wrong_usage_says_what_is_expected(
 def test_shares_that_are_none_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="expected three numbers with colons"):
         run("split", str(folder), "--shares", "7:3")
+
+
+def test_a_cohort_without_cases_is_not_called_clean(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    with pytest.raises(CohortError, match="no cases; there is nothing to check"):
+        run("check", str(tmp_path))

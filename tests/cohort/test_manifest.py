@@ -74,8 +74,6 @@ def test_what_is_missing_is_named(cohort: Cohort) -> None:
         "\\\\server\\ct",
         "..\\ct",
         "a\0b",
-        5,
-        None,
     ],
 )
 @pytest.mark.parametrize("where", ["study", "truth"])
@@ -154,8 +152,11 @@ def test_a_name_stands_for_one_case(tmp_path: Path) -> None:
         (json.dumps({"schema": SCHEMA, "cases": []}), "not a valid cohort file.*name"),
         (json.dumps({"schema": SCHEMA, "name": [1], "modality": "CT", "system": "s", "cases": []}), r"name \[1\]"),
         (json.dumps({"schema": SCHEMA, "name": "n", "modality": {}, "system": "s", "cases": []}), r"modality \{\}"),
-        ("9" * 5000, "not a valid cohort file"),
-        ("[" * 100_000, "not a valid cohort file"),
+        (json.dumps({"schema": SCHEMA, "name": "n", "cases": "abc"}), "cases abc; expected a list of objects"),
+        (json.dumps({"schema": SCHEMA, "name": "n", "cases": [3]}), r"cases \[3\]; expected a list of objects"),
+        ('{"schema": "osteon-cohort/1", "name": "n"}', r"no 'cases'\); docs/file-formats\.md"),
+        ("9" * 5000, r"number of thousands of digits\).*docs/file-formats\.md"),
+        ("[" * 100_000, r"not a valid cohort file.*nested too deeply"),
     ],
 )
 def test_damaged_files_are_cohort_errors(tmp_path: Path, text: str, says: str) -> None:
@@ -185,3 +186,21 @@ def test_bytes_that_are_no_text_are_a_cohort_error(tmp_path: Path) -> None:
 def test_a_folder_without_a_cohort_is_named(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match=r"no cohort\.json in this folder"):
         read_cohort(tmp_path)
+
+
+@pytest.mark.parametrize("path", [5, None])
+@pytest.mark.parametrize("where", ["study", "truth"])
+def test_a_path_that_is_no_text_is_said_to_be_none(path: Any, where: str) -> None:
+    fields: dict[str, Any] = {"study": path} if where == "study" else {"study": "ct", "truth": {"bone": path}}
+    with pytest.raises(CohortError, match=f"case a: path {path}; expected a text"):
+        Case(case="a", patient="a", **fields)
+
+
+def test_a_received_value_fills_no_page(tmp_path: Path) -> None:
+    case = Case(case="a", patient="a", study="x" * 5000)
+    cohort = Cohort(root=tmp_path, name="n", modality="CT", system="s", cases=(case,))
+    with pytest.raises(CohortError, match=r"case a: study x{97}\.\.\. is missing"):
+        cohort.study_path(case)
+    with pytest.raises(CohortError, match="expected a name of 1 to 100") as caught:
+        Case(case="y" * 5000, patient="a", study="ct")
+    assert len(str(caught.value)) < 250

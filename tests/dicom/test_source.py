@@ -190,3 +190,12 @@ def test_single_files_and_missing_paths(tmp_path: Path) -> None:
         assert source.files == (path,)
     with pytest.raises(InputError, match="no such file or folder"), open_source(tmp_path / "nothing"):
         pass
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    with (
+        pytest.raises(InputError, match=r"^mem: cannot be read \(Input/output error\); check the path"),
+        open_source("/proc/self/mem"),
+    ):
+        pass

@@ -15,6 +15,7 @@ from osteon.phantom.options import PhantomOptions, uid_seed
         ({"seed": -1}, "seed -1"),
         ({"mean_lesions": -2.0}, "mean lesion count -2.0"),
         ({"mean_lesions": float("nan")}, "mean lesion count nan"),
+        ({"mean_lesions": 1e12}, r"mean lesion count 1000000000000\.0: expected a number from 0 to 1000"),
         ({"mean_lesions": float("inf")}, "mean lesion count inf"),
         ({"centres": "ad"}, "centres 'ad'"),
         ({"centres": "aa"}, "each once"),

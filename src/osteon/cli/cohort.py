@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from osteon.cli.progress import progress_bar
-from osteon.errors import UsageError
+from osteon.errors import CohortError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +95,8 @@ def check_path(
 
     if (path / "cohort.json").is_file():
         cohort = read_cohort(path)
+        if not cohort.cases:
+            raise CohortError(f"{path.resolve().name}: the cohort has no cases; there is nothing to check")
         file = splits or (path / "splits.json" if (path / "splits.json").is_file() else None)
         folds = read_splits(file, cohort, by_image=True) if file else ()
         fingerprints = fingerprint_cohort(cohort, on_case=on_case)
@@ -116,7 +118,7 @@ def _show(found: LeakageReport) -> None:
     for leak in found.leaks:
         console.print(f"leak: {leak}", markup=False, soft_wrap=True)
     for case, why in found.failures.items():
-        console.print(f"failed: {case}: {why}", markup=False, soft_wrap=True)
+        typer.echo(f"failed: {case}: {why}")  # not by rich, which takes minutes for a cohort whose scans are all gone
     for note in found.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     if found.clean:

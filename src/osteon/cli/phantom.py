@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
             "", "--range", help="Part to scan: heights in mm from the top of the sacrum, e.g. -100:300."
         ),
         lesions: float = typer.Option(
-            14.0, "--lesions", min=0, help="Mean number of lesions over a whole body; 0 for none."
+            14.0, "--lesions", min=0, help="Mean number of lesions over a whole body, 1000 at most; 0 for none."
         ),
         centre: str = typer.Option("a", "--centre", help="a, b or c; letters together mix them, e.g. ac."),
         jobs: int = typer.Option(

@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from osteon.errors import CohortError
+from osteon.errors import CohortError, InputError, LimitError
 from osteon.files import whole_file
+from osteon.formats.json_file import read_json
 
 SCHEMA = "osteon-cohort/1"
 TRUTH_KINDS = ("bone", "lesions", "vertebrae", "boxes", "features", "lesion_table")
+_LONGEST_SHOWN = 100
+_HOW = "docs/file-formats.md says how to write one"
 COHORT_KINDS = ("phantom", "semi-real", "real", "unknown")
 
 
@@ -58,8 +61,14 @@ class Case:
         if not isinstance(self.truth, dict) or not isinstance(self.labels, dict):
             raise CohortError(f"case {self.case}: labels and truth must be objects of names and values")
         for path in (self.study, *self.truth.values()):
-            if not isinstance(path, str) or _leaves(path):
-                raise CohortError(f"case {self.case}: path {path!r} leaves the cohort folder; make it relative to it")
+            if not isinstance(path, str):
+                raise CohortError(
+                    f"case {self.case}: path {_short(path)}; expected a text, relative to the cohort folder"
+                )
+            if _leaves(path):
+                raise CohortError(
+                    f"case {self.case}: path {_short(path)} leaves the cohort folder; make it relative to it"
+                )
         unknown = sorted(set(self.truth) - set(TRUTH_KINDS))
         if unknown:
             raise CohortError(f"case {self.case}: unknown truth {unknown}; expected some of {list(TRUTH_KINDS)}")
@@ -127,10 +136,20 @@ class Cohort:
     def _path(self, case: Case, what: str, relative: str) -> Path:
         path = self.root / relative
         if not _exists(path):
-            raise CohortError(f"case {case.case}: {what} {relative} is missing from the cohort folder; copy it there")
+            raise CohortError(
+                f"case {case.case}: {what} {_short(relative)} is missing from the cohort folder; copy it there"
+            )
         if not path.resolve().is_relative_to(self.root.resolve()):
-            raise CohortError(f"case {case.case}: {what} {relative} is a link out of the cohort folder; copy it there")
+            raise CohortError(
+                f"case {case.case}: {what} {_short(relative)} is a link out of the cohort folder; copy it there"
+            )
         return path
+
+
+def _short(value: object) -> str:
+    """A received value for an error: as it stands, but never a page of it."""
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
 def _exists(path: Path) -> bool:
@@ -144,7 +163,7 @@ def _exists(path: Path) -> bool:
 def _check_name(what: str, name: object) -> None:
     """Names end up in reports and as file names."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
-        raise CohortError(f"{what} {name!r}: expected a name of 1 to 100 printable characters")
+        raise CohortError(f"{what} {_short(repr(name))}: expected a name of 1 to 100 printable characters")
     if set(name) & set("/\\:") or name.startswith("."):
         raise CohortError(f"{what} {name!r}: expected a name without / \\ : and not beginning with a dot")
 
@@ -186,12 +205,15 @@ def read_cohort(folder: Path) -> Cohort:
     """
     path = folder / "cohort.json"
     if not path.is_file():
-        raise CohortError(f"{folder.name}: no cohort.json in this folder; docs/file-formats.md says how to write one")
+        raise CohortError(f"{folder.name}: no cohort.json in this folder; {_HOW}")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path, finite=False)
         if document.get("schema") != SCHEMA:
             raise CohortError(f"{path.name}: schema {document.get('schema')!r}, expected {SCHEMA!r}")
-        cases = tuple(Case(**entry) for entry in document["cases"])
+        entries = document["cases"]
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise CohortError(f"{path.name}: cases {_short(entries)}; expected a list of objects; {_HOW}")
+        cases = tuple(Case(**entry) for entry in entries)
         return Cohort(
             root=folder,
             name=document["name"],
@@ -201,5 +223,7 @@ def read_cohort(folder: Path) -> Cohort:
             kind=document.get("kind", "unknown"),
             cases=cases,
         )
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise CohortError(f"{path.name}: not a valid cohort file ({error})") from error
+    except KeyError as error:
+        raise CohortError(f"{path.name}: not a valid cohort file (no {error}); {_HOW}") from error
+    except (InputError, LimitError, TypeError, AttributeError) as error:
+        raise CohortError(f"{path.name}: not a valid cohort file ({error}); {_HOW}") from error

@@ -55,7 +55,7 @@ def open_source(path: Path | str, limits: Limits | None = None) -> Iterator[Sour
     volumes inside the ``with`` block; what is in memory stays valid.
 
     Raises:
-        InputError: there is no such path, or the archive or DICOMDIR is damaged.
+        InputError: there is no such path, it cannot be read, or the archive or DICOMDIR is damaged.
         LimitError: too many files, or too many bytes once inflated.
     """
     path = Path(path)
@@ -107,8 +107,13 @@ def _open_directory_file(path: Path, limits: Limits) -> Source:
 
 
 def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise InputError(f"{path.name}: cannot be read ({why}); check the path and its permissions") from error
+    return start in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def _extract(path: Path, folder: Path, *, limits: Limits) -> Source:

@@ -35,10 +35,13 @@ def read_json(path: Path, *, max_bytes: int = MAX_BYTES, finite: bool = True) ->
         finite: refuse NaN and infinity; otherwise the caller says where they stand.
 
     Raises:
-        InputError: missing, not UTF-8, not JSON, nested too deeply, or holding NaN or infinity where refused.
+        InputError: missing, no file, not UTF-8, not JSON, nested too deeply, with a whole number of thousands of
+            digits, or holding NaN or infinity where refused.
         LimitError: longer than ``max_bytes``.
     """
     try:
+        if not path.is_file():  # a folder; a pipe, which would be waited for
+            raise InputError(f"{path.name}: {'no file' if path.exists() else 'missing'}; expected JSON; check the path")
         size = path.stat().st_size
         if size > max_bytes:
             raise LimitError(f"{path.name}: {size} bytes of JSON; at most {max_bytes} are read")
@@ -48,8 +51,11 @@ def read_json(path: Path, *, max_bytes: int = MAX_BYTES, finite: bool = True) ->
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name}: not a JSON document ({error}); export it again") from error
+    except RecursionError as error:
+        raise InputError(f"{path.name}: not a JSON document (nested too deeply); export it again") from error
+    except ValueError as error:
+        why = "a number of thousands of digits" if "integer string conversion" in str(error) else error
+        raise InputError(f"{path.name}: not a JSON document ({why}); export it again") from error
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from osteon.errors import UsageError
@@ -16,6 +15,8 @@ MODALITIES = {"lytic": "CT", "metastasis": "MR", "tumor": "MR", "differential": 
 BODY_MM = (-500.0, 800.0)
 """Heights from S1 outside which there is nothing to scan."""
 _SHORTEST_MM = 20.0
+MOST_LESIONS = 1000
+"""Largest mean lesion count: far more than a skeleton has room for, and still drawn in a moment. A guess."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +52,8 @@ class PhantomOptions:
             raise UsageError(f"profile {self.profile!r}: expected one of {list(PROFILES)}")
         if self.patients < 1 or self.seed < 0:
             raise UsageError(f"{self.patients} patients, seed {self.seed}: expected at least 1, and a seed from 0")
-        if not 0 <= self.mean_lesions < math.inf:
-            raise UsageError(f"mean lesion count {self.mean_lesions}: expected a number from 0")
+        if not 0 <= self.mean_lesions <= MOST_LESIONS:
+            raise UsageError(f"mean lesion count {self.mean_lesions}: expected a number from 0 to {MOST_LESIONS}")
         if not self.centres or set(self.centres) - set(CENTRES) or len(set(self.centres)) != len(self.centres):
             raise UsageError(f"centres {self.centres!r}: expected letters of {CENTRES!r}, each once at most")
         if self.range_mm is not None:
