@@ -239,18 +239,20 @@ def test_other_options_are_named(tmp_path: Path) -> None:
     other = replace(OPTIONS, seed=3, mean_lesions=3.0)
     with pytest.raises(CohortError, match=r"seed 2, not 3, mean_lesions 60.0, not 3.0\); choose another folder"):
         make_cohort(other, tmp_path / "c")
-    (tmp_path / "c" / "phantom.json").write_text("{")
-    with pytest.raises(CohortError, match=r"phantom.json is damaged"):
-        make_cohort(OPTIONS, tmp_path / "c")
+    for damage in (b"{", b"\xff", b"[" * 100_000, b"9" * 5000):
+        (tmp_path / "c" / "phantom.json").write_bytes(damage)
+        with pytest.raises(CohortError, match=r"phantom.json is damaged"):
+            make_cohort(OPTIONS, tmp_path / "c")
 
 
 @pytest.mark.usefixtures("quick")
 def test_damaged_patients_are_named(tmp_path: Path) -> None:
     make_patient(OPTIONS, 0, out=tmp_path)
     record = tmp_path / "cases" / "p0000" / "case.json"
-    record.write_text(record.read_text()[:40])
-    with pytest.raises(CohortError, match=r"cases/p0000/case.json is damaged; remove that folder and run again"):
-        make_patient(OPTIONS, 0, out=tmp_path)
+    for damage in (record.read_text()[:40], "[" * 100_000, "{}"):
+        record.write_text(damage)
+        with pytest.raises(CohortError, match=r"cases/p0000/case.json is damaged; remove that folder and run again"):
+            make_patient(OPTIONS, 0, out=tmp_path)
     record.unlink()
     with pytest.raises(CohortError, match=r"case p0000 cannot be written.*already exists"):
         make_patient(OPTIONS, 0, out=tmp_path)

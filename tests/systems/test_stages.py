@@ -107,9 +107,10 @@ def test_a_run_goes_on_only_if_asked_and_only_as_the_same(tmp_path: Path) -> Non
     assert open_run(out, identity=IDENTITY, resume=True) == run
     with pytest.raises(UsageError, match="seed was 1, is 2"):
         open_run(out, identity=IDENTITY | {"seed": 2}, resume=True)
-    (run / "run.json").write_text("{")
-    with pytest.raises(UsageError, match="damaged"):
-        open_run(out, identity=IDENTITY, resume=True)
+    for damage in ("{", "[" * 100_000, "9" * 5000):
+        (run / "run.json").write_text(damage)
+        with pytest.raises(UsageError, match="damaged"):
+            open_run(out, identity=IDENTITY, resume=True)
 
 
 def test_a_folder_of_something_else_is_not_taken(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_folder_of_something_else_is_not_taken(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out.run").iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"facts": 3, "seconds": 1}', '{"facts": {}}'])
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"facts": 3, "seconds": 1}', '{"facts": {}}'])
 def test_a_damaged_stage_is_named(run: Path, text: str) -> None:
     (run / "a").mkdir()
     (run / "a" / "stage.json").write_text(text)

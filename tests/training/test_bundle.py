@@ -147,7 +147,7 @@ def test_damaged_weights_are_named(tmp_path: Path, damage: object) -> None:
         read_bundle(tmp_path / "model")
 
 
-@pytest.mark.parametrize("content", [None, "[1, 2]", "{", "\x00"])
+@pytest.mark.parametrize("content", [None, "[1, 2]", "{", "\x00", "[" * 100_000, '{"dice": NaN}'])
 def test_damaged_metrics_are_named(tmp_path: Path, content: str | None) -> None:
     _write(tmp_path / "model")
     path = tmp_path / "model" / "metrics.json"

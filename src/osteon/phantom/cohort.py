@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.cohort.manifest import Case, Cohort, write_cohort
-from osteon.errors import CohortError, InputError
+from osteon.errors import CohortError, InputError, OsteonError
 from osteon.files import whole_file, whole_folder
+from osteon.formats.json_file import read_json
 from osteon.phantom.cohorts.files import write_json
 from osteon.phantom.options import FORMAT, MODALITIES, PhantomOptions
 from osteon.phantom.workers import in_order
@@ -87,7 +88,7 @@ def _check_same(options: PhantomOptions, out: Path) -> None:
                 raise CohortError(f"{out.name}: is not empty and holds no phantom.json; choose a new folder")
             with whole_file(path) as draft:
                 draft.write_text(text, encoding="utf-8")
-        found = path.read_text(encoding="utf-8")
+        found = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise CohortError(f"{out.name}: cannot be used as a folder for phantoms ({error.strerror})") from error
     if found != text:
@@ -104,7 +105,7 @@ def _difference(found: str, wanted: dict[str, Any]) -> str:
         there = json.loads(found)
         plain = json.loads(json.dumps(wanted))
         keys = [key for key in plain if there.get(key) != plain[key]]
-    except (json.JSONDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         return "phantom.json is damaged"
     listed = ", ".join(f"{key} {there.get(key)!r}, not {plain[key]!r}" for key in keys)
     return f"holds phantoms of other options ({listed or 'see phantom.json'})"
@@ -134,8 +135,8 @@ def make_patient(options: PhantomOptions, index: int, *, out: Path) -> Case:
     for draft in folder.parent.glob(f".{name}.*.part"):  # of a run that was killed, or is too late
         shutil.rmtree(draft, ignore_errors=True)
     try:
-        return Case(**json.loads(record.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return Case(**read_json(record))
+    except (OsteonError, TypeError) as error:
         raise CohortError(f"{out.name}: cases/{name}/case.json is damaged; remove that folder and run again") from error
 
 

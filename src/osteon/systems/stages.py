@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from osteon.errors import UsageError
+from osteon.errors import OsteonError, UsageError
 from osteon.files import whole_file
+from osteon.formats.json_file import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,8 +67,8 @@ def open_run(out: Path, *, identity: dict[str, Any], resume: bool) -> Path:
     if not resume:
         raise UsageError(f"{run.name}: holds a run already; go on with --resume, or choose another --out")
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
+        there = read_json(path, finite=False)
+    except OsteonError:
         there = None
     if not isinstance(there, dict):
         raise UsageError(f"{run.name}: run.json is damaged; remove the folder, or choose another --out")
@@ -171,10 +172,10 @@ def _document(run: Path, name: str) -> dict[str, Any]:
     if not is_done(run, name):
         raise UsageError(f"{run.name}: stage {name} is not done")
     try:
-        document = json.loads((run / name / "stage.json").read_text(encoding="utf-8"))
+        document = read_json(run / name / "stage.json")
         if not isinstance(document["facts"], dict):
             raise TypeError
         float(document["seconds"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (OsteonError, KeyError, TypeError, ValueError):
         raise UsageError(f"{run.name}/{name}/stage.json: damaged; remove that folder and go on with --resume") from None
     return document  # type: ignore[no-any-return]

@@ -18,8 +18,9 @@ import tomli_w
 import torch
 
 from osteon import __version__
-from osteon.errors import BundleError
+from osteon.errors import BundleError, OsteonError
 from osteon.files import whole_folder
+from osteon.formats.json_file import read_json
 from osteon.training.checkpoint import save_tensors
 
 if TYPE_CHECKING:
@@ -214,11 +215,12 @@ def _read_facts(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def _read_metrics(folder: Path) -> dict[str, Any]:
-    path = folder / METRICS
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BundleError(f"{folder.name}/{METRICS}: missing or not JSON; train or fetch the model again") from error
+        metrics = read_json(folder / METRICS)
+    except OsteonError as error:
+        raise BundleError(
+            f"{folder.name}/{METRICS}: missing or not JSON ({error}); train or fetch the model again"
+        ) from error
     if not isinstance(metrics, dict):
         raise BundleError(f"{folder.name}/{METRICS}: expected an object at its top")
     return metrics

@@ -43,6 +43,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             facts = json.loads((file.metadata() or {}).get(KEY, "{}"))
     except FileNotFoundError as error:
         raise BundleError(f"{path.name}: missing; train the model or fetch it again") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path.name}: not a whole safetensors file ({error}); train or fetch it again") from error
     return tensors, facts

@@ -122,9 +122,10 @@ def test_training_scans_are_recognised_and_a_bad_case_costs_itself(
         evaluate(tiny_model, replace(tiny_cohort, cases=(broken,)))
 
 
-def test_a_table_of_mimics_that_is_none_names_the_case(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"mimics": [{}]}', "[" * 100_000, "{", "[]"])
+def test_a_table_of_mimics_that_is_none_names_the_case(tmp_path: Path, text: str) -> None:
     cohort = make_cohort(tmp_path / "c", [Scene()])
-    (cohort.root / "p000" / "lesions.json").write_text('{"mimics": [{}]}')
+    (cohort.root / "p000" / "lesions.json").write_text(text)
     case = replace(cohort.cases[0], truth={"lesion_table": "p000/lesions.json"})
     with pytest.raises(CohortError, match=r"case p000: lesions\.json"):
         read_mimics(replace(cohort, cases=(case,)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.errors import CohortError
+from osteon.formats.json_file import read_json
 from osteon.imaging.canonical import canonical
 from osteon.systems.lytic.config import SITES
 
@@ -224,7 +225,7 @@ def _content(folder: Path) -> str:
 
 
 def _open_case(folder: Path, case: Case, *, cohort: Cohort) -> TrainingCase:
-    facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / "case.json")
     x, y, z = facts["spacing_mm"]
     return TrainingCase(
         case=case.case,

@@ -18,6 +18,7 @@ import numpy as np
 from osteon.dicom.sequences import check_one_examination, choose_sequences
 from osteon.errors import CohortError, InputError
 from osteon.evaluation.lesions import lesion_volumes_mm3
+from osteon.formats.json_file import read_json
 from osteon.geometry import Grid
 from osteon.imaging.fixed_size import FixedSize, fixed_size
 from osteon.imaging.sagittal import sagittal
@@ -263,7 +264,7 @@ def _moved_too_far(
 
 
 def _open_station(folder: Path, case: Case, cohort: Cohort) -> StationCase:
-    facts: dict[str, Any] = json.loads((folder / "station.json").read_text(encoding="utf-8"))
+    facts: dict[str, Any] = read_json(folder / "station.json")
     return StationCase(
         case=case.case,
         patient=case.patient,

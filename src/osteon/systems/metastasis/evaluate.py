@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon.errors import CohortError, OsteonError
+from osteon.errors import CohortError, InputError, LimitError, OsteonError
 from osteon.evaluation.overlap import measure
+from osteon.formats.json_file import read_json
 from osteon.report.result import StatsResult
 from osteon.systems.metastasis.bundle import trained_on
 from osteon.systems.metastasis.calibrate import StationResult, match_stations, read_station, scores_of
@@ -151,7 +151,7 @@ def read_mimics(cohort: Cohort) -> dict[str, tuple[Mimic, ...]]:
             continue
         path = cohort.truth_path(case, "lesion_table")
         try:
-            rows = json.loads(path.read_text(encoding="utf-8"))["mimics"]
+            rows = read_json(path)["mimics"]
             found[case.case] = tuple(
                 Mimic(
                     kind=str(row["kind"]),
@@ -160,7 +160,7 @@ def read_mimics(cohort: Cohort) -> dict[str, tuple[Mimic, ...]]:
                 )
                 for row in rows
             )
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
+        except (InputError, LimitError, KeyError, TypeError, ValueError, IndexError) as error:
             raise CohortError(f"case {case.case}: {path.name} is no table of lesions and mimics ({error})") from error
     return found
 

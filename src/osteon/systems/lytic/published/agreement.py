@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.errors import CohortError, InputError, LimitError
+from osteon.formats.json_file import read_json
 from osteon.imaging.canonical import canonical
 from osteon.phantom.markings import marked_slices, normal_places
 from osteon.phantom.readers import LesionReader, case_truth, read_case
@@ -45,6 +46,9 @@ def read_slices(cohort: Cohort, case: Case, part: ReadersPart, *, seed: int) -> 
 
     Returns:
         {"case", "slices": how many, "first", "second": indices of positive slices}.
+
+    Raises:
+        CohortError: a scan, a mask or the table cannot be read.
     """
     volume = load_case_volume(cohort, case)
     axial = canonical(volume)
@@ -54,7 +58,7 @@ def read_slices(cohort: Cohort, case: Case, part: ReadersPart, *, seed: int) -> 
         ).array
         for kind in ("bone", "lesions")
     )
-    table = json.loads(cohort.truth_path(case, "lesion_table").read_text(encoding="utf-8"))
+    table = _lesion_table(cohort, case)
     places = normal_places(bone, lesions, axial.grid, count=NORMAL_PLACES, seed=seed)
     marks = read_case(case_truth(case.case, table, normal_mm=places), two_readers(part), seed=seed)
     first, second = (
@@ -62,6 +66,13 @@ def read_slices(cohort: Cohort, case: Case, part: ReadersPart, *, seed: int) -> 
         for reader in two_readers(part)
     )
     return {"case": case.case, "slices": axial.grid.shape[0], "first": first, "second": second}
+
+
+def _lesion_table(cohort: Cohort, case: Case) -> dict[str, Any]:
+    try:
+        return read_json(cohort.truth_path(case, "lesion_table"))  # type: ignore[no-any-return]
+    except (InputError, LimitError) as error:
+        raise CohortError(f"case {case.case}: {error}") from error
 
 
 def can_be_read(case: Case) -> bool:

@@ -14,6 +14,7 @@ from osteon.evaluation.average_precision import make_boxes, match_boxes
 from osteon.evaluation.intervals import cluster_codes
 from osteon.evaluation.mean_ap import mean_average_precision
 from osteon.files import whole_file
+from osteon.formats.json_file import read_json
 from osteon.inference.boxes import merge_ensemble
 from osteon.networks.anchors import best_possible_recall, fit_anchors
 from osteon.networks.yolov5 import COCO_ANCHORS, YOLOv5, YOLOv5Config, build_yolov5, detect
@@ -104,7 +105,7 @@ def write_products(
 
 def open_products(folder: Path) -> Products:
     """What ``write_products`` kept."""
-    facts = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / "images.json")
     return Products(
         images=np.load(folder / "images.npy", mmap_mode="r"),
         boxes=tuple(np.asarray(fact["boxes"], dtype=np.float32).reshape(-1, 4) for fact in facts),

@@ -14,6 +14,7 @@ import numpy as np
 
 from osteon.errors import CohortError
 from osteon.files import whole_folder
+from osteon.formats.json_file import read_json
 from osteon.imaging.canonical import canonical
 from osteon.systems.lytic.cases import lesion_numbers, load_case_volume, read_mask
 from osteon.systems.lytic.config import SITES
@@ -185,7 +186,7 @@ def _draw(
 
 def open_slices(folder: Path, case: str) -> StudySlices:
     """What ``keep_slices`` kept of one case."""
-    facts = json.loads((folder / case / "slices.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / case / "slices.json")
     x, y, z = facts["spacing_mm"]
     return StudySlices(
         case=case,
