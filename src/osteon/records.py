@@ -125,7 +125,7 @@ class Series:
         frames: for multi-frame files, of each slice the index into ``files`` and the number of the frame, from 0;
             empty where every file is one slice.
         source: "dicom" or "nifti".
-        description: SeriesDescription, with line breaks removed; None if absent.
+        description: SeriesDescription on one line, without words of the patient's name and ID; None if nothing is left.
         frame_of_reference_uid: None where absent.
         attributes: DICOM keywords -> plain values that the rest of osteon may need (ConvolutionKernel, SliceThickness,
             KVP, Manufacturer, EchoTime ...), and ``tilt_deg`` as measured if the gantry was tilted. Never a patient's

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+    from pydicom import Dataset
 
 
 def run(*arguments: object) -> Result:
@@ -83,11 +86,61 @@ def test_markup_in_received_text_is_not_interpreted(tmp_path: Path) -> None:
     assert "[red]x[/]" in run(tmp_path).stdout
 
 
-def test_markup_in_a_uid_is_not_interpreted(tmp_path: Path) -> None:
-    write_series(tmp_path, stored_values(), change=lambda _, ds: setattr(ds, "StudyInstanceUID", "[/x]"))
-    found = run(tmp_path)
-    assert "Study [/x]" in found.stdout
-    assert found.exception is None or isinstance(found.exception, SystemExit)
+@pytest.mark.parametrize("uid", ["[/x]", "Secret^Patient", "1." * 33])
+def test_what_is_no_uid_is_never_shown(tmp_path: Path, uid: str) -> None:
+    def change(number: int, ds: Dataset) -> None:
+        ds.StudyInstanceUID = ds.SeriesInstanceUID = ds.FrameOfReferenceUID = uid
+        ds.ImagePositionPatient = [0, 0, (0, 1, 2, 9, 10)[number]]  # a gap: a problem, which names the series
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of the UID
+        write_series(tmp_path, stored_values(), change=change)
+    label = f"malformed-uid-{hashlib.sha256(uid.encode()).hexdigest()[:12]}"
+    plain, document = run(tmp_path), run(tmp_path, "--json")
+    for result in (plain, document):
+        assert result.exit_code == 1
+        assert uid not in result.stdout
+    assert f"Study {label}" in plain.stdout
+    assert f"1 series {label}" in plain.stdout
+    (study,) = json.loads(document.stdout)["studies"]
+    (series,) = study["series"]
+    assert (study["uid"], series["uid"], series["frame_of_reference_uid"]) == (label, label, label)
+    assert study["warnings"] == [
+        f"StudyInstanceUID is no UID: expected digits and dots, 64 at most; shown as {label}; correct the files"
+    ]
+    odd = [text.split()[0] for text in series["warnings"] if "is no UID" in text]
+    assert odd == ["SeriesInstanceUID", "FrameOfReferenceUID"]
+    assert series["problems"][0].startswith(f"Series {label}: slice gaps")
+
+
+def test_the_patient_is_taken_out_of_descriptions(tmp_path: Path) -> None:
+    def change(_: int, ds: Dataset) -> None:
+        ds.SeriesDescription = "T1 sag SecretID secret-id 02.01.1950 LWS"
+        ds.ProtocolName = ds.StudyDescription = "Patient_Secret spine"
+
+    write_series(tmp_path, stored_values(), change=change)
+    plain, document = run(tmp_path), run(tmp_path, "--json")
+    assert "T1 sag LWS" in plain.stdout
+    for result in (plain, document):
+        assert "ecret" not in result.stdout
+        assert "1950" not in result.stdout
+    series = json.loads(document.stdout)["studies"][0]["series"][0]
+    assert series["description"] == "T1 sag LWS"
+    assert series["attributes"]["ProtocolName"] == "spine"
+    assert series["attributes"]["StudyDescription"] == "spine"
+
+
+def test_files_that_fail_for_one_reason_are_one_line(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.dcm").write_bytes(b"rubbish")
+    (path,) = write_series(tmp_path / "a", stored_values((1, 4, 4)))
+    path.write_bytes(path.read_bytes()[:-9])
+    result = run(tmp_path)
+    lines = [line for line in result.stdout.splitlines() if line.startswith("cannot be read")]
+    assert len(lines) == 2
+    assert any(line.startswith("cannot be read: 5 files (0.dcm, 1.dcm, 2.dcm, ...): ") for line in lines)
+    assert any(line.startswith(f"cannot be read: a/{path.name}: ") for line in lines)
+    assert len(json.loads(run(tmp_path, "--json").stdout)["failures"]) == 6
 
 
 def test_help_has_an_example() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from osteon.dicom.scan import ScanResult
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
 SCHEMA = "osteon-info/1"
 PLAIN_WIDTH = 120
 """Columns of the table where standard output is no terminal."""
+LONGEST_TEXT = 64
+"""Characters of a description in JSON: more than DICOM allows is no description."""
+NAMED = 3
+"""Files named of those that fail for one reason."""
+_UID = re.compile(r"[0-9.]{1,64}")
 _EXAMPLE = "Example: [bold]osteon info scans/ --json[/]"
 
 
@@ -53,10 +62,11 @@ def as_document(result: ScanResult, *, name: str) -> dict[str, Any]:
         "input": name,
         "studies": [
             {
-                "uid": study.uid,
+                "uid": shown_uid(study.uid),
                 "age_years": study.patient.age_years,
                 "sex": study.patient.sex,
                 "series": [_series_document(series) for series in study.series],
+                "warnings": _uid_warnings(StudyInstanceUID=study.uid),
             }
             for study in result.studies
         ],
@@ -70,9 +80,9 @@ def _series_document(series: Series) -> dict[str, Any]:
 
     grid, found = series.grid, role_with_reason(series)
     return {
-        "uid": series.uid,
+        "uid": shown_uid(series.uid),
         "modality": series.modality,
-        "description": series.description,
+        "description": series.description and series.description[:LONGEST_TEXT],
         "role": found.role,
         "role_reason": found.reason,
         "source": series.source,
@@ -84,11 +94,38 @@ def _series_document(series: Series) -> dict[str, Any]:
         "direction": grid and [list(row) for row in grid.direction],
         "slice_gap_mm": _slice_gap_mm(series),
         "tilt_deg": series.attributes.get("tilt_deg"),
-        "frame_of_reference_uid": series.frame_of_reference_uid,
+        "frame_of_reference_uid": series.frame_of_reference_uid and shown_uid(series.frame_of_reference_uid),
         "attributes": dict(series.attributes),
-        "problems": list(series.problems),
-        "warnings": list(series.warnings),
+        "problems": [_own_text(series, text) for text in series.problems],
+        "warnings": _series_warnings(series),
     }
+
+
+def shown_uid(uid: str) -> str:
+    """A UID as it stands; of what is none, which may hold anything, a label that is the same every time."""
+    if _UID.fullmatch(uid):
+        return uid
+    return f"malformed-uid-{hashlib.sha256(uid.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def _uid_warnings(**uids: str | None) -> list[str]:
+    return [
+        f"{keyword} is no UID: expected digits and dots, 64 at most; shown as {shown_uid(uid)}; correct the files"
+        for keyword, uid in uids.items()
+        if uid and not _UID.fullmatch(uid)
+    ]
+
+
+def _series_warnings(series: Series) -> list[str]:
+    found = [_own_text(series, text) for text in series.warnings]
+    uids = {"SeriesInstanceUID": series.uid, "FrameOfReferenceUID": series.frame_of_reference_uid}
+    return found + _uid_warnings(**uids)
+
+
+def _own_text(series: Series, text: str) -> str:
+    """A problem or warning of a series, its UID as it is shown."""
+    start = f"Series {series.uid}: "
+    return f"Series {shown_uid(series.uid)}: {text.removeprefix(start)}" if text.startswith(start) else text
 
 
 def _slice_gap_mm(series: Series) -> float | None:
@@ -106,10 +143,22 @@ def _print(result: ScanResult, console: Console) -> None:
         console.print("No DICOM or NIfTI images found.")
     for study in result.studies:
         _print_study(study, console)
-    for name, why in result.failures.items():
-        console.print(f"[bold red]cannot be read:[/] {escape(name)}: {escape(why)}", soft_wrap=True)
+    for line in grouped(result.failures):
+        console.print(f"[bold red]cannot be read:[/] {escape(line)}", soft_wrap=True)
     if result.ignored:
         console.print(f"{result.ignored} other file(s) ignored.")
+
+
+def grouped(failures: Mapping[str, str]) -> list[str]:
+    """One line a reason, with how many files it is and the names of the first."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in failures.items():
+        by_reason.setdefault(why, []).append(name)
+    lines = []
+    for why, names in by_reason.items():
+        listed = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+        lines.append(f"{listed}: {why}" if len(names) == 1 else f"{len(names)} files ({listed}): {why}")
+    return lines
 
 
 def _print_study(study: Study, console: Console) -> None:
@@ -119,7 +168,9 @@ def _print_study(study: Study, console: Console) -> None:
 
     age = "" if study.patient.age_years is None else f", {study.patient.age_years:g} years"
     sex = f", {study.patient.sex}" if study.patient.sex else ""
-    console.print(f"[bold]Study[/] {escape(study.uid)}{age}{escape(sex)}", soft_wrap=True)
+    console.print(f"[bold]Study[/] {shown_uid(study.uid)}{age}{escape(sex)}", soft_wrap=True)
+    for text in _uid_warnings(StudyInstanceUID=study.uid):
+        console.print(f"  [yellow]warning:[/] {escape(text)}", soft_wrap=True)
     table = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("#", "modality", "description", "role", "files", "matrix", "spacing mm", "gap mm", "tilt", "state"):
         numeric = heading in ("#", "files", "gap mm", "tilt")
@@ -131,11 +182,13 @@ def _print_study(study: Study, console: Console) -> None:
     console.print(table)
     _print_roles(study, console)
     for number, series in enumerate(study.series, start=1):
-        if series.problems or series.warnings:
-            console.print(f"[bold]{number}[/] series {escape(series.uid)}", soft_wrap=True)
-        for style, texts in (("bold red]problem", series.problems), ("yellow]warning", series.warnings)):
+        uid, warnings = shown_uid(series.uid), _series_warnings(series)
+        if series.problems or warnings:
+            console.print(f"[bold]{number}[/] series {uid}", soft_wrap=True)
+        problems = [_own_text(series, text) for text in series.problems]
+        for style, texts in (("bold red]problem", problems), ("yellow]warning", warnings)):
             for text in texts:
-                console.print(f"  [{style}:[/] {escape(text.removeprefix(f'Series {series.uid}: '))}", soft_wrap=True)
+                console.print(f"  [{style}:[/] {escape(text.removeprefix(f'Series {uid}: '))}", soft_wrap=True)
 
 
 def _print_roles(study: Study, console: Console) -> None:
@@ -173,4 +226,4 @@ def _state(series: Series) -> str:
         return "problem"
     if series.grid is None:
         return "no volume"
-    return "warning" if series.warnings else "ok"
+    return "warning" if _series_warnings(series) else "ok"

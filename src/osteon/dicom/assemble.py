@@ -38,6 +38,7 @@ _NUMERIC = frozenset({"SeriesNumber", "SliceThickness", "SpacingBetweenSlices", 
     "GantryDetectorTilt", "MagneticFieldStrength", "RepetitionTime", "EchoTime", "EffectiveEchoTime",
     "InversionTime", "FlipAngle", "DiffusionBValue"})  # fmt: skip
 _MULTIPLE = frozenset({"ImageType", "FrameType", "ScanningSequence", "SequenceVariant", "ScanOptions"})
+_FREE = frozenset({"StudyDescription", "ProtocolName", "ContrastBolusAgent"})
 _CUT_OFF = "the file ends inside its pixel data; it is truncated: send it again"
 
 
@@ -117,7 +118,7 @@ def _record(
         files=tuple(dict.fromkeys(instance.path for instance in instances)),
         frames=frames,
         grid=grid,
-        description=first.text("SeriesDescription"),
+        description=first.free_text("SeriesDescription"),
         frame_of_reference_uid=first.text("FrameOfReferenceUID"),
         attributes={**_attributes(first), **(more or {})},
         problems=tuple(f"Series {uid}: {problem}" for problem in problems),
@@ -134,6 +135,8 @@ def _attributes(instance: Instance) -> dict[str, Any]:
                 value = instance.number(keyword)
             except InputError:
                 value = None
+        elif keyword in _FREE:
+            value = instance.free_text(keyword)
         else:
             value = instance.texts(keyword) if keyword in _MULTIPLE else instance.text(keyword)
         if value not in (None, ()):

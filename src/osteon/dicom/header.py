@@ -9,6 +9,7 @@ from collections import ChainMap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from osteon.dicom.free_text import without_identity
 from osteon.dicom.walk import UNDEFINED, Encoding, Header, iter_elements, iter_items, read_header
 from osteon.errors import InputError
 
@@ -89,9 +90,11 @@ TAGS: dict[str, int] = {
     "SharedFunctionalGroupsSequence": 0x52009229,
     "PerFrameFunctionalGroupsSequence": 0x52009230,
 }
-"""The attributes that osteon reads, by DICOM keyword. The patient's name and ID are not among them."""
+"""The attributes that are handed on, by DICOM keyword. The patient's name and ID are not among them."""
 
 _WANTED = frozenset(TAGS.values())
+_IDENTITY = (0x00100010, 0x00100020, 0x00101000, 0x00101001, 0x00101005)
+"""PatientName, PatientID, OtherPatientIDs, OtherPatientNames, PatientBirthName: read to be taken out of free text."""
 _FUNCTIONAL_GROUPS = frozenset(
     {
         0x00189112,  # MRTimingAndRelatedParametersSequence
@@ -144,6 +147,13 @@ class Instance:
         decoded = _decode(raw, self.values.get(TAGS["SpecificCharacterSet"], b""))
         line = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in decoded)
         return " ".join(line.split()) or None
+
+    def free_text(self, keyword: str) -> str | None:
+        """As ``text``, without what names the patient: people type that into descriptions."""
+        line = self.text(keyword)
+        charset = self.values.get(TAGS["SpecificCharacterSet"], b"")
+        identity = (_decode(self.values[tag], charset).strip(" \0") for tag in _IDENTITY if tag in self.values)
+        return line and without_identity(line, identity=identity)
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """The values of a multi-valued text attribute; empty if absent."""
@@ -220,7 +230,7 @@ def read_instance(path: Path, *, limits: Limits) -> Instance:
         InputError: broken, or not to be identified (no SOP class, SOP instance, study or series UID).
         LimitError: asks for too much.
     """
-    header = read_header(path, wanted=_WANTED, limits=limits)
+    header = read_header(path, wanted=_WANTED.union(_IDENTITY), limits=limits)
     return Instance(path=path, header=header, values=header.values)
 
 
