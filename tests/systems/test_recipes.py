@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from osteon.errors import UsageError
-from osteon.systems.recipes import load_recipe, merged, recipe_names
+from osteon.systems.protocol import ReproduceOptions
+from osteon.systems.recipes import load_recipe, merged, recipe_names, study_settings
 from osteon.systems.registry import SYSTEMS
 
 
@@ -23,3 +24,11 @@ def test_an_unknown_recipe_is_named_with_those_that_are_there() -> None:
 def test_every_system_has_its_published_recipe(system: str) -> None:
     assert "published" in recipe_names(system)
     assert load_recipe(system, "published")
+
+
+def test_a_profile_goes_over_the_published_recipe_and_the_callers_settings_over_both() -> None:
+    published, small = (load_recipe("tumor", name)["study"] for name in ("published", "published-small"))
+    assert study_settings("tumor", ReproduceOptions(profile="full")) == published
+    found = study_settings("tumor", ReproduceOptions(profile="small", settings={"data": {"test_share": 0.5}}))
+    assert found["data"] == {**published["data"], **small["data"], "test_share": 0.5}
+    assert found["frames"] == published["frames"]

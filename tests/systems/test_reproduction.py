@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,10 @@ from osteon.systems.protocol import ReproduceOptions
 from osteon.systems.reproduction import (
     compose,
     find_claim,
+    hardware,
     printed_figure,
+    recipe_settings,
+    run_phantoms,
     start_run,
     take_cohort,
     write_reproduction,
@@ -142,3 +146,36 @@ def test_a_cohort_is_taken_or_made(cohort: Cohort) -> None:
     assert made == ["once"]
     with pytest.raises(CohortError, match="MR"):
         take_cohort(ReproduceOptions(cohort=cohort), make, modality="MR")
+
+
+def test_phantoms_of_a_run_are_made_once(tmp_path: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    from osteon.phantom import cohort as module
+    from osteon.phantom.options import PhantomOptions
+
+    calls = []
+
+    def make(options: PhantomOptions, out: Path, **_: object) -> Cohort:
+        calls.append(options.patients)
+        made = replace(cohort, root=out)
+        write_cohort(made)
+        return made
+
+    monkeypatch.setattr(module, "make_cohort", make)
+    first, second = (run_phantoms(PhantomOptions(patients=4), tmp_path / "phantoms") for _ in range(2))
+    assert calls == [4]
+    assert first == second
+
+
+def test_settings_of_a_recipe_are_those_in_its_tables() -> None:
+    recipe = {"seed": 1, "bone": {"epochs": 3, "crop": [96, 96]}, "grid": {"rates": 2}}
+    assert recipe_settings(recipe) == {"bone.epochs": 3, "bone.crop": [96, 96], "grid.rates": 2}
+
+
+def test_hardware_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    assert hardware("cpu").startswith("CPU, ")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert hardware("auto").startswith("a GPU, ")
+    assert hardware("cpu").startswith("CPU, ")

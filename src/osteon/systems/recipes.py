@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osteon.errors import UsageError
+
+if TYPE_CHECKING:
+    from osteon.systems.protocol import ReproduceOptions
 
 
 def recipe_names(system: str) -> tuple[str, ...]:
@@ -26,6 +29,18 @@ def load_recipe(system: str, name: str) -> dict[str, Any]:
         raise UsageError(f"--recipe {name!r}: {system} has {', '.join(known) if known else 'no recipes'}")
     file = resources.files("osteon").joinpath("recipes", f"{system}-{name}.toml")
     return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def study_settings(system: str, options: ReproduceOptions) -> dict[str, Any]:
+    """Settings of a study: ``published``, over it ``published-small`` in profile small, over that the caller's.
+
+    Raises:
+        UsageError: the system has no such recipes.
+    """
+    values = load_recipe(system, "published")["study"]
+    if options.profile == "small":
+        values = merged(values, load_recipe(system, "published-small")["study"])
+    return merged(values, options.settings)
 
 
 def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 How a system uses it (``systems/lytic/published.py`` is the example)::
 
     def reproduce(out, *, options, on_step, on_case):
-        recipe = ...                                        # recipes.load_recipe, options.settings put over it
+        recipe = ...                                        # configure(..., recipes.study_settings("lytic", options))
         run = start_run(out, "lytic", options, recipe=...)  # OUT.run, made or taken up again
         stages = [Stage(name="cohort", work=...), Stage(name="fold1", needs=("cohort",), work=...), ...]
         done = run_stages(run, stages, only=options.stages, on_stage=on_case)
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from osteon.evaluation.estimate import Estimate
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from osteon.cohort.manifest import Cohort
     from osteon.evaluation.published import Claim
+    from osteon.phantom.options import PhantomOptions
     from osteon.systems.protocol import ReproduceOptions
     from osteon.systems.stages import Stage
 
@@ -84,6 +86,24 @@ def take_cohort(options: ReproduceOptions, make: Callable[[], Cohort], *, modali
     if options.cohort.modality != modality:
         raise CohortError(f"cohort {options.cohort.name}: {options.cohort.modality} studies; expected {modality}")
     return options.cohort
+
+
+def run_phantoms(
+    options: PhantomOptions, root: Path, *, on_case: Callable[[int, int, str], None] = lambda done, total, case: None
+) -> Cohort:
+    """The phantoms of a run: made on the first call, read on later ones.
+
+    Args:
+        options: what to make; of one run they are always the same.
+        root: folder of the cohort.
+        on_case: called with (done, total, case) while they are made.
+    """
+    from osteon.cohort.manifest import read_cohort
+    from osteon.phantom.cohort import make_cohort
+
+    if (root / "cohort.json").is_file():  # written last
+        return read_cohort(root)
+    return make_cohort(options, root, jobs=os.cpu_count() or 1, on_case=on_case)
 
 
 def all_done(run: Path, stages: Sequence[Stage]) -> bool:
@@ -166,6 +186,21 @@ def compose(
         sections=(*sections, slips),
         warnings=(*notes, *warnings),
     )
+
+
+def recipe_settings(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Every "table.key" of a recipe, for the settings of ``compose``; what stands in no table is left out."""
+    tables = {name: keys for name, keys in recipe.items() if isinstance(keys, dict)}
+    return {f"{name}.{key}": value for name, keys in tables.items() for key, value in keys.items()}
+
+
+def hardware(device: str) -> str:
+    """What a run of this device name computes on, in words."""
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
+    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
 def write_reproduction(out: Path, result: StatsResult, rows: Sequence[dict[str, Any]] = ()) -> None:

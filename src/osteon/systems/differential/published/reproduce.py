@@ -5,7 +5,6 @@ Stages after "pictures" are independent of each other: they can run side by side
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +22,17 @@ from osteon.systems.differential.published.config import StudyConfig
 from osteon.systems.differential.published.sections import rows_of, stage, study_sections
 from osteon.systems.differential.train import of_fold
 from osteon.systems.protocol import Reproduction
-from osteon.systems.recipes import load_recipe, merged
-from osteon.systems.reproduction import all_done, compose, start_run, take_cohort, write_reproduction
+from osteon.systems.recipes import study_settings
+from osteon.systems.reproduction import (
+    all_done,
+    compose,
+    hardware,
+    recipe_settings,
+    run_phantoms,
+    start_run,
+    take_cohort,
+    write_reproduction,
+)
 from osteon.systems.settings import configure
 from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
 
@@ -36,7 +44,6 @@ if TYPE_CHECKING:
     from osteon.systems.differential.images import Pictures
     from osteon.systems.protocol import ReproduceOptions
 
-RECIPES = {"full": "published", "small": "published-small"}
 BY_IMAGE = "image"
 
 
@@ -46,10 +53,7 @@ def study_config(options: ReproduceOptions) -> StudyConfig:
     Raises:
         UsageError: an unknown key or an impossible value.
     """
-    values = load_recipe("differential", RECIPES["full"])["study"]
-    if options.profile == "small":
-        values = merged(values, load_recipe("differential", RECIPES["small"])["study"])
-    config = configure(StudyConfig(), merged(values, options.settings))
+    config = configure(StudyConfig(), study_settings("differential", options))
     return replace(config, network=replace(config.network, seed=options.seed, device=options.device))
 
 
@@ -78,10 +82,9 @@ def reproduce(
         cohort=cohort,
         sections=study_sections(cohort, config, facts, pictures=pictures),
         settings={
-            **{f"data.{key}": value for key, value in recipe["data"].items()},
-            **{f"network.{key}": value for key, value in recipe["network"].items() if key != "backbone"},
+            **{key: value for key, value in recipe_settings(recipe).items() if key != "network.backbone"},
             "starting weights": {name: facts[stage_of(name, BY_IMAGE)]["started_from"] for name in config.backbones},
-            "hardware": _hardware(options.device),
+            "hardware": hardware(options.device),
             "seconds by stage": stage_seconds(run, stages),
         },
     )
@@ -93,14 +96,6 @@ def reproduce(
 def stage_of(backbone: str, split: str) -> str:
     """Name of the stage of one network on one split: ``BY_IMAGE``, or the number of a fold from 1."""
     return stage(backbone, split if split == BY_IMAGE else f"fold{split}")
-
-
-def _hardware(device: str) -> str:
-    import torch
-
-    if device != "cpu" and torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
-    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,13 +129,13 @@ class Study:
         return take_cohort(self.options, self._phantoms, modality="CT")
 
     def _phantoms(self) -> Cohort:
-        from osteon.phantom.cohort import PhantomOptions, make_cohort
+        from osteon.phantom.options import PhantomOptions
 
         data = self.config.data
         options = PhantomOptions(
             system="differential", patients=data.patients, seed=self.options.seed, profile=data.profile
         )
-        return make_cohort(options, self.run / "phantoms", jobs=os.cpu_count() or 1, on_case=self.on_case)
+        return run_phantoms(options, self.run / "phantoms", on_case=self.on_case)
 
     def pictures(self, cohort: Cohort, side: int) -> Pictures:
         """All pictures, from the cache of the first stage."""

@@ -5,7 +5,6 @@ Folds are independent of each other: after "patches" they can run side by side, 
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,17 @@ from osteon.systems.fracture.published.config import StudyConfig
 from osteon.systems.fracture.published.sections import StudyData, gather, rows_of, study_sections
 from osteon.systems.fracture.samples import cohort_samples, describe
 from osteon.systems.protocol import Reproduction
-from osteon.systems.recipes import load_recipe, merged
-from osteon.systems.reproduction import all_done, compose, start_run, take_cohort, write_reproduction
+from osteon.systems.recipes import study_settings
+from osteon.systems.reproduction import (
+    all_done,
+    compose,
+    hardware,
+    recipe_settings,
+    run_phantoms,
+    start_run,
+    take_cohort,
+    write_reproduction,
+)
 from osteon.systems.settings import configure
 from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
 
@@ -30,7 +38,6 @@ if TYPE_CHECKING:
     from osteon.systems.fracture.samples import Samples
     from osteon.systems.protocol import ReproduceOptions
 
-RECIPES = {"full": "published", "small": "published-small"}
 STRATIFY = ["malignant"]
 
 
@@ -40,10 +47,7 @@ def study_config(options: ReproduceOptions) -> StudyConfig:
     Raises:
         UsageError: an unknown key or an impossible value.
     """
-    values = load_recipe("fracture", RECIPES["full"])["study"]
-    if options.profile == "small":
-        values = merged(values, load_recipe("fracture", RECIPES["small"])["study"])
-    config = configure(StudyConfig(), merged(values, options.settings))
+    config = configure(StudyConfig(), study_settings("fracture", options))
     return replace(config, network=replace(config.network, seed=options.seed, device=options.device))
 
 
@@ -72,9 +76,9 @@ def reproduce(
         cohort=cohort,
         sections=study_sections(cohort, data, config),
         settings={
-            **{f"{part}.{key}": value for part in recipe for key, value in recipe[part].items()},
+            **recipe_settings(recipe),
             "starting weights": folds[0]["started_from"],
-            "hardware": _hardware(options.device),
+            "hardware": hardware(options.device),
             "seconds by stage": stage_seconds(run, stages),
         },
         warnings=_warnings(config, data),
@@ -93,14 +97,6 @@ def _warnings(config: StudyConfig, data: StudyData) -> list[str]:
     if not data.features:
         notes.append("The cohort has no features: the parts of the study about them are left out.")
     return notes
-
-
-def _hardware(device: str) -> str:
-    import torch
-
-    if device != "cpu" and torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
-    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,13 +124,13 @@ class Study:
         return take_cohort(self.options, self._phantoms, modality="MR")
 
     def _phantoms(self) -> Cohort:
-        from osteon.phantom.cohort import PhantomOptions, make_cohort
+        from osteon.phantom.options import PhantomOptions
 
         data = self.config.data
         options = PhantomOptions(
             system="fracture", patients=data.patients, seed=self.options.seed, profile=data.profile
         )
-        return make_cohort(options, self.run / "phantoms", jobs=os.cpu_count() or 1, on_case=self.on_case)
+        return run_phantoms(options, self.run / "phantoms", on_case=self.on_case)
 
     def samples(self, cohort: Cohort) -> Samples:
         """All samples, from the cache of the first stage."""

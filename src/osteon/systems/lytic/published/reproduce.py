@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon.cohort.manifest import read_cohort
 from osteon.cohort.splits import patient_folds, patient_split
 from osteon.errors import CohortError
 from osteon.evaluation.overlap import measure, overlap_counts
@@ -29,8 +27,17 @@ from osteon.systems.lytic.published.judge import SliceResult, choose_threshold
 from osteon.systems.lytic.published.sections import rows_by_case, study_sections
 from osteon.systems.lytic.published.slices import keep_slices, open_slices
 from osteon.systems.protocol import Reproduction
-from osteon.systems.recipes import load_recipe, merged
-from osteon.systems.reproduction import all_done, compose, start_run, take_cohort, write_reproduction
+from osteon.systems.recipes import study_settings
+from osteon.systems.reproduction import (
+    all_done,
+    compose,
+    hardware,
+    recipe_settings,
+    run_phantoms,
+    start_run,
+    take_cohort,
+    write_reproduction,
+)
 from osteon.systems.settings import configure
 from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
 from osteon.training.weights import load_weights
@@ -49,7 +56,6 @@ if TYPE_CHECKING:
     from osteon.systems.protocol import ReproduceOptions
 
 BEST = "best.safetensors"
-RECIPES = {"full": "published", "small": "published-small"}
 
 
 def study_config(options: ReproduceOptions) -> StudyConfig:
@@ -58,10 +64,7 @@ def study_config(options: ReproduceOptions) -> StudyConfig:
     Raises:
         UsageError: an unknown key or an impossible value.
     """
-    values = load_recipe("lytic", RECIPES["full"])["study"]
-    if options.profile == "small":
-        values = merged(values, load_recipe("lytic", RECIPES["small"])["study"])
-    return configure(StudyConfig(), merged(values, options.settings))
+    return configure(StudyConfig(), study_settings("lytic", options))
 
 
 def reproduce(
@@ -88,23 +91,14 @@ def reproduce(
         cohort=cohort,
         sections=study_sections(cohort, config, facts, folder=run / "data" / "slices"),
         settings={
-            **{f"{part}.{key}": value for part, keys in recipe.items() if isinstance(keys, dict)
-               for key, value in keys.items()},
-            "hardware": _hardware(options.device),
+            **recipe_settings(recipe),
+            "hardware": hardware(options.device),
             "seconds by stage": stage_seconds(run, stages),
         },
     )  # fmt: skip
     rows = rows_by_case(facts["test"], config.detection)
     write_reproduction(out, result, rows)
     return Reproduction(result=result, rows=rows, done=done)
-
-
-def _hardware(device: str) -> str:
-    import torch
-
-    if device != "cpu" and torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
-    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,11 +139,9 @@ class Study:
         return take_cohort(self.options, self._phantoms, modality="CT")
 
     def _phantoms(self) -> Cohort:
-        from osteon.phantom.cohort import PhantomOptions, make_cohort
+        from osteon.phantom.options import PhantomOptions
 
-        root, data = self.run / "phantoms", self.config.data
-        if (root / "cohort.json").is_file():
-            return read_cohort(root)
+        data = self.config.data
         low, high = data.range_mm
         chosen = PhantomOptions(
             patients=data.patients,
@@ -158,7 +150,7 @@ class Study:
             mean_lesions=data.mean_lesions,
             range_mm=(low, high) if high > low else None,
         )
-        return make_cohort(chosen, root, jobs=os.cpu_count() or 1, on_case=self.on_case)
+        return run_phantoms(chosen, self.run / "phantoms", on_case=self.on_case)
 
     def do_data(self, folder: Path) -> dict[str, Any]:
         """Divide the patients, and keep the slices that are used."""

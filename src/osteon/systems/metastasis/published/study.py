@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon.cohort.manifest import Case, Cohort, read_cohort
+from osteon.cohort.manifest import Case, Cohort
 from osteon.errors import CohortError
 from osteon.evaluation.overlap import OverlapCounts
 from osteon.evaluation.pairs import Pairs
@@ -26,8 +25,17 @@ from osteon.systems.metastasis.published.study_data import Cell, StudyData
 from osteon.systems.metastasis.splits import balanced_split
 from osteon.systems.metastasis.train import Fold, train_network
 from osteon.systems.protocol import Reproduction
-from osteon.systems.recipes import load_recipe, merged
-from osteon.systems.reproduction import all_done, compose, start_run, take_cohort, write_reproduction
+from osteon.systems.recipes import study_settings
+from osteon.systems.reproduction import (
+    all_done,
+    compose,
+    hardware,
+    recipe_settings,
+    run_phantoms,
+    start_run,
+    take_cohort,
+    write_reproduction,
+)
 from osteon.systems.settings import configure
 from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
 
@@ -37,7 +45,6 @@ if TYPE_CHECKING:
 
     from osteon.systems.protocol import ReproduceOptions
 
-RECIPES = {"full": "published", "small": "published-small"}
 PARTS = ("train", "validation", "internal_test", "external_test", "excluded")
 
 
@@ -47,10 +54,7 @@ def study_config(options: ReproduceOptions) -> StudyConfig:
     Raises:
         UsageError: an unknown key or an impossible value.
     """
-    values = load_recipe("metastasis", RECIPES["full"])["study"]
-    if options.profile == "small":
-        values = merged(values, load_recipe("metastasis", RECIPES["small"])["study"])
-    return configure(StudyConfig(), merged(values, options.settings))
+    return configure(StudyConfig(), study_settings("metastasis", options))
 
 
 def reproduce(
@@ -77,14 +81,9 @@ def reproduce(
         cohort=cohort,
         sections=study_sections(data),
         settings={
-            **{
-                f"{part}.{key}": value
-                for part, keys in recipe.items()
-                if isinstance(keys, dict)
-                for key, value in keys.items()
-            },
+            **recipe_settings(recipe),
             "mask_threshold": config.mask_threshold,
-            "hardware": _hardware(options.device),
+            "hardware": hardware(options.device),
             "seconds by stage": stage_seconds(run, stages),
         },
         warnings=[f"{len(data.excluded)} series are left out: the patient moved too far between sequences."]
@@ -94,14 +93,6 @@ def reproduce(
     rows = [row for cell in data.cells.values() for row in cell.rows()]
     write_reproduction(out, result, rows)
     return Reproduction(result=result, rows=rows, done=done)
-
-
-def _hardware(device: str) -> str:
-    import torch
-
-    if device != "cpu" and torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
-    return f"CPU, {torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,11 +144,9 @@ class Study:
         )
 
     def _made(self, name: str, patients: int, centres: str, *, seed: int) -> Cohort:
-        from osteon.phantom.cohort import PhantomOptions, make_cohort
+        from osteon.phantom.options import PhantomOptions
 
-        root, data = self.run / "phantoms" / name, self.config.data
-        if (root / "cohort.json").is_file():
-            return read_cohort(root)
+        data = self.config.data
         low, high = data.range_mm
         chosen = PhantomOptions(
             system="metastasis",
@@ -167,7 +156,7 @@ class Study:
             centres=centres,
             range_mm=(low, high) if high > low else None,
         )
-        return make_cohort(chosen, root, jobs=os.cpu_count() or 1, on_case=self.on_case)
+        return run_phantoms(chosen, self.run / "phantoms" / name, on_case=self.on_case)
 
     def stations(self) -> list[StationCase]:
         """All stations, from the cache once they are in it."""

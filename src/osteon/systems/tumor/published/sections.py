@@ -53,6 +53,7 @@ class StudyData:
         frames: N -> answers of the pair with that N.
         own_frames: N of ``tested``.
         doctors: on the test patients.
+        left_out: cases that are in neither part.
     """
 
     training: tuple[TumorCase, ...]
@@ -64,6 +65,7 @@ class StudyData:
     frames: dict[int, list[PatientAnswer]]
     own_frames: int
     doctors: tuple[Doctor, ...]
+    left_out: int
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -71,8 +73,11 @@ class StudyData:
         notes = []
         if any(one.simulated for one in self.doctors):
             notes.append("The doctors are simulated with the study's printed sensitivity and specificity.")
-        if any(case.metastasis for case in self.test):
-            notes.append("Metastases are among the test patients; the study tested on primary tumours alone.")
+        if self.left_out:
+            notes.append(
+                f"{self.left_out} cases are left out: metastases of patients or of the centre set apart for testing, "
+                "which the study did with primary tumours alone."
+            )
         return tuple(notes)
 
     def judged(self, strategy: str) -> Judged:

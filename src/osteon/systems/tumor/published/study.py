@@ -5,7 +5,6 @@ Stages after "data" are independent of each other: they can run side by side.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,17 @@ from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import Fold, patient_split
 from osteon.errors import CohortError
 from osteon.systems.protocol import Reproduction
-from osteon.systems.recipes import load_recipe, merged
-from osteon.systems.reproduction import all_done, compose, start_run, take_cohort, write_reproduction
+from osteon.systems.recipes import study_settings
+from osteon.systems.reproduction import (
+    all_done,
+    compose,
+    hardware,
+    recipe_settings,
+    run_phantoms,
+    start_run,
+    take_cohort,
+    write_reproduction,
+)
 from osteon.systems.settings import configure
 from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
 from osteon.systems.tumor.answers import answer_cases, from_plain, to_plain
@@ -43,8 +51,6 @@ if TYPE_CHECKING:
     from osteon.systems.tumor.answers import PatientAnswer
     from osteon.systems.tumor.cases import TumorCase
 
-RECIPES = {"full": "published", "small": "published-small"}
-
 
 def study_config(options: ReproduceOptions) -> StudyConfig:
     """The recipe of the profile with the caller's settings over it.
@@ -52,10 +58,7 @@ def study_config(options: ReproduceOptions) -> StudyConfig:
     Raises:
         UsageError: an unknown key or an impossible value.
     """
-    values = load_recipe("tumor", RECIPES["full"])["study"]
-    if options.profile == "small":
-        values = merged(values, load_recipe("tumor", RECIPES["small"])["study"])
-    config = configure(StudyConfig(), merged(values, options.settings))
+    config = configure(StudyConfig(), study_settings("tumor", options))
     return replace(config, model=replace(config.model, seed=options.seed, device=options.device))
 
 
@@ -82,10 +85,10 @@ def reproduce(
         cohort=study.cohort(),
         sections=study_sections(data),
         settings={
-            **{f"data.{key}": value for key, value in recipe["data"].items()},
-            **{f"model.{key}": value for key, value in recipe["model"].items()},
+            **recipe_settings(recipe),
             "doctors": config.doctors or "simulated",
             "weights (detector, sequence model, age)": list(data.chosen.weights),
+            "hardware": hardware(options.device),
             "seconds by stage": stage_seconds(run, stages),
         },
         warnings=data.warnings,
@@ -145,7 +148,7 @@ class Study:
         return take_cohort(self.options, self._phantoms, modality="MR")
 
     def _phantoms(self) -> Cohort:
-        from osteon.phantom.cohort import PhantomOptions, make_cohort
+        from osteon.phantom.options import PhantomOptions
 
         data = self.config.data
         options = PhantomOptions(
@@ -155,7 +158,7 @@ class Study:
             profile=data.profile,
             centres=data.centres,
         )
-        return make_cohort(options, self.run / "phantoms", jobs=os.cpu_count() or 1, on_case=self.on_case)
+        return run_phantoms(options, self.run / "phantoms", on_case=self.on_case)
 
     def parts(self) -> tuple[Cohort, list[TumorCase], list[TumorCase]]:
         """The training patients as a cohort, their cases and the test cases."""
@@ -224,6 +227,7 @@ class Study:
             },
             own_frames=config.sequence.frames,
             doctors=tuple(read_doctors(self.config.doctors, answers, seed=self.options.seed)),
+            left_out=len(self.cohort().cases) - len(training) - len(tested),
         )
 
     def _answers(self, stage: str) -> list[PatientAnswer]:
