@@ -10,9 +10,11 @@ from osteon.cohort.manifest import Case, Cohort, write_cohort
 from osteon.formats.labelme import write_labelme
 from osteon.formats.rectangles import Rectangle, SliceAnnotation
 from osteon.systems.tumor.config import AgeConfig, DetectorConfig, FusionConfig, SequenceConfig, TumorConfig
+from osteon.systems.tumor.sections import LOCATIONS
 from tests.dicom.make import Scheme, write_series
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
 COSINES = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -82,23 +84,30 @@ def write_patient(
             for k in (1, 2, 3)
         ]
     write_labelme(root / name / "boxes", boxes)
-    labels = {"malignant": malignant, "histology": "chordoma" if malignant else "haemangioma", "location": "lumbar"}
+    labels = {"malignant": malignant, "histology": "chordoma" if malignant else "haemangioma"}
     return Case(
         case=name,
         patient=name,
         study=f"{name}/study",
         age_years=60.0 if malignant else 30.0,
         centre=centre,
-        labels={**labels, "metastasis": metastasis},
+        labels={**labels, "location": LOCATIONS[seed // 2 % len(LOCATIONS)], "metastasis": metastasis},
         truth={"boxes": f"{name}/boxes"},
     )
 
 
-def write_tumor_cohort(root: Path, *, patients: int = 4, first: int = 0, tested: int = 0) -> Cohort:
+def write_tumor_cohort(
+    root: Path, *, patients: int = 4, first: int = 0, tested: int = 0, metastases: Container[int] = ()
+) -> Cohort:
     """Half of the patients have malignant tumours; the last ``tested`` are of centre b."""
     cases = tuple(
         write_patient(
-            root, f"p{k}", seed=k, malignant=k % 2 == 0, centre="b" if k - first >= patients - tested else "a"
+            root,
+            f"p{k}",
+            seed=k,
+            malignant=k % 2 == 0,
+            metastasis=k in metastases,
+            centre="b" if k - first >= patients - tested else "a",
         )
         for k in range(first, first + patients)
     )

@@ -85,8 +85,9 @@ def _batches(
     labelled: list[list[SeriesFrames]], config: SequenceConfig
 ) -> Callable[[int, np.random.Generator], Iterator[tuple[Tensor, Tensor]]]:
     def make(epoch: int, generator: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        for _ in range(max(1, config.samples // config.batch)):
-            classes = [k % 2 for k in range(config.batch)]  # in balance
+        for number in range(max(1, config.samples // config.batch)):
+            # in balance, batches of an odd size together
+            classes = [(number * config.batch + k) % 2 for k in range(config.batch)]
             regions = []
             for label in classes:
                 series = labelled[label][int(generator.integers(len(labelled[label])))]

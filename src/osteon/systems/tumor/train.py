@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import patient_folds
-from osteon.errors import CohortError
+from osteon.errors import CohortError, UsageError
 from osteon.files import whole_file
+from osteon.systems.bundles import choose_device
 from osteon.systems.tumor.age import AgeTable, make_table
 from osteon.systems.tumor.answers import Pair, PatientAnswer, answer_cases, from_plain, to_plain, verdict_of
 from osteon.systems.tumor.bundle import save_model
@@ -138,15 +140,8 @@ def train_pair(
     sequence, _ = train_sequence_model(
         cases, config=config, out=out / "sequence", resume=resume, identity=known, on_progress=on_step
     )
-    device = chosen_device(config.device)
+    device = choose_device(config.device)
     return Pair(detector=detector.to(device), sequence=sequence.to(device), started_from=started)
-
-
-def chosen_device(name: str) -> str:
-    """The device of this name, "auto" being what is there."""
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def fold_answers(
@@ -158,15 +153,34 @@ def fold_answers(
     resume: bool,
     on_step: Callable[[Any], None] = lambda progress: None,
 ) -> list[PatientAnswer]:
-    """Train on one fold's training patients and answer for the others; kept in ``folder``."""
-    path = folder / FOLD_FILE
+    """Train on one fold's training patients and answer for the others; kept in ``folder``.
+
+    Raises:
+        UsageError: answers of another training are kept there.
+    """
+    path, known = folder / FOLD_FILE, _fold_identity(cases, fold, config)
     if resume and path.exists():
-        return [from_plain(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(kept, dict) or kept.get("identity") != known:
+            raise UsageError(
+                f"{folder.parent.name}: {folder.name} was answered with other patients, settings or folds; use the "
+                "same as before, or choose another --out"
+            )
+        return [from_plain(one) for one in kept["answers"]]
     pair = train_pair(of_names(cases, fold.train), config=config, out=folder, resume=resume, on_step=on_step)
     answers = answer_cases(pair, of_names(cases, fold.val), config=config)
     with whole_file(path) as draft:
-        draft.write_text(json.dumps([to_plain(one) for one in answers]) + "\n", encoding="utf-8")
+        document = {"identity": known, "answers": [to_plain(one) for one in answers]}
+        draft.write_text(json.dumps(document) + "\n", encoding="utf-8")
     return answers
+
+
+def _fold_identity(cases: Sequence[TumorCase], fold: Fold, config: TumorConfig) -> str:
+    """SHA-256 of all that a fold's answers follow from."""
+    how = [fold.train, fold.val, asdict(config.detector), asdict(config.sequence)]
+    return hashlib.sha256(
+        f"{fingerprint(cases)}|{json.dumps(how)}|{config.weights}|{config.seed}|{config.precision}".encode()
+    ).hexdigest()
 
 
 def age_table(cases: Sequence[TumorCase], config: AgeConfig) -> AgeTable:
