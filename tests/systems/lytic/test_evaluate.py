@@ -72,6 +72,7 @@ def model(threshold=0.3):
         config=LyticConfig(bone=BoneConfig(planes="axial")),
         bone=FakeBone(),
         detectors=(FakeDetector(),),
+        reduction=None,
         device="cpu",
     )
 
@@ -136,6 +137,43 @@ def test_without_bone_truth_there_are_no_bone_figures():
     assert not [key for key in figures(got) if key[0] == "Bone segmentation"]
     assert got.rows[0]["bone_dice"] == ""
     assert figures(got)[POINT, "sensitivity", "unknown"].counts == "2/2"
+
+
+def mixed(*, known, unknown, truth=("bone",)):
+    cases = (*cohort(*known).cases, *cohort(*unknown, truth=truth).cases)
+    return Cohort(root=Path("nowhere"), name="ward", modality="CT", system="lytic", cases=cases)
+
+
+def lesion_sections(evaluation):
+    kept = [s for s in evaluation.result.sections if s.title not in ("Bone segmentation", "Cases without lesion truth")]
+    return [(s.title, [(f.name, f.group, f.counts, f.estimate) for f in s.figures], s.tables, s.notes) for s in kept]
+
+
+def test_cases_without_lesion_truth_count_for_bone_alone():
+    got = evaluate(model(), mixed(known=("sick", "surplus"), unknown=("silent",)))
+    alone = evaluate(model(), cohort("sick", "surplus"))
+    assert repr(lesion_sections(got)) == repr(lesion_sections(alone))  # a nan equals itself in text only
+    assert figures(got)["Bone segmentation", "bone dice, mean over scans", ""].estimate.n == 3
+    assert any("1 of 3 cases have no lesion truth and are left out" in note for note in got.result.warnings)
+    (section,) = [s for s in got.result.sections if s.title == "Cases without lesion truth"]
+    assert "1 of 3 cases are left out" in section.notes[0]
+    row = got.rows[2]
+    assert (row["lesions"], row["found"], row["false_positives"]) == ("", "", "")
+    assert row["bone_dice"] > 0.97
+    assert list(row) == list(got.rows[0])
+    assert not any("lesion truth" in note for note in alone.result.warnings)
+
+
+def test_without_any_lesion_truth_there_are_no_lesion_figures():
+    got = evaluate(model(), cohort("sick", truth=("bone",)))
+    assert {title for title, *_ in figures(got)} == {"Bone segmentation"}
+    assert got.result.sections[-1].notes == ("None of the 1 cases has lesion truth: no figure on lesions.",)
+
+
+def test_a_case_without_any_truth_is_a_failure():
+    got = evaluate(model(), mixed(known=("sick",), unknown=("healthy",), truth=()))
+    assert "neither truth.lesions nor truth.bone" in got.failures["healthy"]
+    assert len(got.rows) == 1
 
 
 def test_a_cohort_that_cannot_be_read_is_an_error():

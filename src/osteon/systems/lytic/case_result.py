@@ -20,9 +20,10 @@ class CaseResult:
 
     Attributes:
         bone: voxel counts of the bone mask; None without truth.
-        pairs, scores: candidates against lesions.
+        pairs, scores: candidates against lesions; without lesion truth (``lesions_known``) they say nothing.
         lesion_mm, lesion_site: equivalent diameter and bone site of each true lesion, in rising number.
         slice_truth, slice_found: boxes by slice index.
+        lesions_known: the case has lesion truth; an empty mask is one. Else it counts in no figure on lesions.
         trained_on: the scan is among those that the model was trained or validated on.
     """
 
@@ -36,3 +37,4 @@ class CaseResult:
     slice_found: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]
     seconds: float
     trained_on: bool = False
+    lesions_known: bool = True

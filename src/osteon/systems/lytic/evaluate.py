@@ -34,7 +34,8 @@ def evaluate(
 ) -> SystemEvaluation:
     """Read every case of a cohort and compare with its truth.
 
-    A case that cannot be read costs that case; it is named in ``failures``.
+    A case that cannot be read costs that case; it is named in ``failures``. One without lesion truth counts for bone
+    alone: nobody knows whether it is free of lesions.
 
     Raises:
         CohortError: no case could be evaluated.
@@ -51,12 +52,15 @@ def evaluate(
         first = next(iter(failures.values()), "it has no cases")
         raise CohortError(f"cohort {cohort.name}: no case could be evaluated; first reason: {first}")
     threshold = float(model.bundle.facts.operating_point["threshold"])
-    detections = match_candidates(
-        [r.pairs for r in results],
-        scores=[r.scores for r in results],
-        lesions=[len(r.lesion_mm) for r in results],
-        patients=[r.case.patient for r in results],
-    )
+    known = [r for r in results if r.lesions_known]
+    detections = None
+    if known:
+        detections = match_candidates(
+            [r.pairs for r in known],
+            scores=[r.scores for r in known],
+            lesions=[len(r.lesion_mm) for r in known],
+            patients=[r.case.patient for r in known],
+        )
     result = StatsResult(
         verb="evaluate",
         title=f"lytic on {cohort.name}",
@@ -74,7 +78,16 @@ def evaluate(
 
 
 def evaluate_case(model: LyticModel, cohort: Cohort, case: Case) -> CaseResult:
-    """Read one case and gather what the figures need."""
+    """Read one case and gather what the figures need.
+
+    Raises:
+        CohortError: neither bone nor lesions are known, or a scan or mask cannot be read.
+    """
+    if not {"bone", "lesions"} & set(case.truth):
+        raise CohortError(
+            f"case {case.case}: neither truth.lesions nor truth.bone in cohort.json, nothing to compare with; add one "
+            "(an empty mask where there is no lesion)"
+        )
     volume = load_case_volume(cohort, case)
     axial = canonical(volume)
     empty = np.zeros(volume.grid.shape, dtype=np.uint16)
@@ -113,6 +126,7 @@ def evaluate_case(model: LyticModel, cohort: Cohort, case: Case) -> CaseResult:
         },
         slice_found={k: (boxes, score) for k, boxes, score in found.slice_boxes},
         seconds=float(sum(found.timings_s.values())),
+        lesions_known="lesions" in case.truth,
         trained_on=trained_on(model.bundle, voxel_fingerprint(axial.array)),
     )
 
@@ -138,15 +152,24 @@ def _warnings(cohort: Cohort, results: list[CaseResult], failures: dict[str, str
     leaked = sorted(r.case.case for r in results if r.trained_on)
     if leaked:
         notes.append(f"{len(leaked)} scans are among those that the model was trained on: {', '.join(leaked[:5])}.")
-    unlabelled = sum("lesions" not in r.case.truth for r in results)
-    if unlabelled:
-        notes.append(f"{unlabelled} cases have no lesion truth and are taken as lesion-free.")
+    unknown = [r.case.case for r in results if not r.lesions_known]
+    if unknown:
+        notes.append(
+            f"{len(unknown)} of {len(results)} cases have no lesion truth and are left out of all figures on lesions: "
+            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}. Free of lesions: add an empty mask."
+        )
     if failures:
         notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
     return tuple(notes)
 
 
 def _row(result: CaseResult, threshold: float) -> dict[str, Any]:
+    facts = {
+        "bone_dice": "" if result.bone is None else round(float(measure(result.bone, "dice")[0]), 4),
+        "seconds": round(result.seconds, 2),
+    }
+    if not result.lesions_known:
+        return {"case": result.case.case, "lesions": "", "found": "", "false_positives": ""} | facts
     detections = match_candidates(
         [result.pairs], scores=[result.scores], lesions=[len(result.lesion_mm)], patients=["one"]
     )
@@ -156,6 +179,4 @@ def _row(result: CaseResult, threshold: float) -> dict[str, Any]:
         "lesions": len(result.lesion_mm),
         "found": int((detections.lesion_score >= threshold).sum()),
         "false_positives": int((called & ~np.isin(np.arange(len(called)), result.pairs.prediction)).sum()),
-        "bone_dice": "" if result.bone is None else round(float(measure(result.bone, "dice")[0]), 4),
-        "seconds": round(result.seconds, 2),
-    }
+    } | facts

@@ -32,14 +32,26 @@ SIZE_BINS_MM = (5.0, 8.0, 12.0, 20.0)
 SIZE_NAMES = ("under 5 mm", "5 to 8 mm", "8 to 12 mm", "12 to 20 mm", "20 mm and more")
 
 
-def sections(results: Sequence[CaseResult], detections: Detections, *, threshold: float) -> tuple[Section, ...]:
-    """All sections that the results allow."""
+def sections(results: Sequence[CaseResult], detections: Detections | None, *, threshold: float) -> tuple[Section, ...]:
+    """All sections that the results allow.
+
+    Args:
+        results: all cases; those without lesion truth count for bone alone.
+        detections: of the cases with lesion truth, in their order; None where there is none.
+        threshold: the operating point.
+    """
+    known = [r for r in results if r.lesions_known]
+    if detections is None:
+        note = f"None of the {len(results)} cases has lesion truth: no figure on lesions."
+        return tuple(s for s in (_bone_section(results), Section(title="Lesions", notes=(note,))) if s is not None)
+    left_out = len(results) - len(known)
     made = (
         _bone_section(results),
-        _froc_section(results, detections),
-        _point_section(results, detections, threshold),
-        _box_section(results),
-        _calibration_section(results),
+        _left_out_section(left_out, len(results)) if left_out else None,
+        _froc_section(known, detections),
+        _point_section(known, detections, threshold),
+        _box_section(known),
+        _calibration_section(known),
     )
     return tuple(section for section in made if section is not None)
 
@@ -59,6 +71,11 @@ def _bone_section(results: Sequence[CaseResult]) -> Section | None:
         for name in ("dice", "recall", "precision")
     )
     return Section(title="Bone segmentation", figures=figures)
+
+
+def _left_out_section(left_out: int, total: int) -> Section:
+    note = f"{left_out} of {total} cases are left out of all figures on lesions: their lesions are not known."
+    return Section(title="Cases without lesion truth", notes=(note,))
 
 
 def _froc_section(results: Sequence[CaseResult], detections: Detections) -> Section | None:
