@@ -5,7 +5,9 @@ import torch
 from scipy import ndimage
 
 from osteon.networks.yolov5 import Detections
+from osteon.systems.lytic.cases import TrainingCase
 from osteon.systems.lytic.config import SITES, BoneConfig
+from osteon.systems.lytic.fold import Fold
 
 BONE_HU, BALL_HU, SOFT_HU = 700, -50, 60
 
@@ -75,3 +77,17 @@ def ball(hu, *, centre_mm, radius_mm, spacing):
     mask = (x - centre_mm[0]) ** 2 + (y - centre_mm[1]) ** 2 + (z - centre_mm[2]) ** 2 <= radius_mm**2
     hu[mask] = BALL_HU
     return mask
+
+
+def case(name, *, patient=None, cohort="clinic", voxels=None, **known):
+    """A training case of next to nothing; ``known`` replaces its facts."""
+    zeros = np.zeros((2, 8, 8), dtype=np.uint8)
+    facts = {"phantom": False, "has_bone": True, "has_sites": True, "has_lesions": True, "sites": zeros + 1, **known}
+    return TrainingCase(
+        case=name, patient=patient or name, cohort=cohort, fingerprint=f"f{name}", voxels=voxels or f"v{name}{cohort}",
+        **{"spacing_mm": (1.0, 1.0, 1.0), "hu": zeros.astype(np.int16), "lesions": zeros.astype(np.uint16), **facts},
+    )  # fmt: skip
+
+
+def fold(train, validation):
+    return Fold(train=tuple(train), validation=tuple(validation), fingerprint="0")

@@ -185,3 +185,21 @@ def test_doubtful_marrow_is_bone_under_the_surface_alone():
     assert bone.sum() == 6**3 + 8 * 8
     assert chance[9, 5, 5] == 60
     assert chance[2, 5, 5] == 250
+
+
+def test_bright_voxels_in_doubt_are_bone_and_dark_ones_are_not():
+    class Doubt(FakeBone):
+        """A chance of 0.3 wherever there is a body."""
+
+        def forward(self, images):
+            logits = super().forward(images)
+            logits[:, 0] = torch.where(images[:, 1] > 0, -0.85, -30.0)
+            return logits
+
+    hu = np.full((40, 48, 48), 40, dtype=np.int16)
+    hu[10:30, 10:38, 10:38] = 300
+    settled = BoneConfig(threshold=0.6, bright_hu=150, bright_threshold=0.1, core_threshold=0.9)
+    bone = bone_masks(Doubt(), hu, spacing_mm=(1.0, 1.0, 1.0), config=settled) > 0
+    assert np.array_equal(bone, hu > 150)
+    strict = BoneConfig(threshold=0.6, bright_hu=150, bright_threshold=0.5, core_threshold=0.9)
+    assert not bone_masks(Doubt(), hu, spacing_mm=(1.0, 1.0, 1.0), config=strict).any()

@@ -10,6 +10,7 @@ from osteon.systems.lytic.bone_slices import build_bone_network
 from osteon.systems.lytic.bundle import as_shipped, load_model, save_model, trained_on
 from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.lytic.detector import build_detector
+from osteon.systems.lytic.false_positive_reduction import ThreePlanes
 from osteon.systems.settings import configure
 
 CONFIG = configure(LyticConfig(), {"bone": {"channels": [4, 8]}})
@@ -19,20 +20,22 @@ CONFIG = configure(LyticConfig(), {"bone": {"channels": [4, 8]}})
 def trained(tmp_path_factory):
     torch.manual_seed(0)
     bone, detector = build_bone_network(CONFIG.bone).eval(), build_detector(CONFIG.detector).eval()
+    reduction = ThreePlanes(CONFIG.reduction).eval()
     folder = tmp_path_factory.mktemp("bundle") / "model"
     save_model(
-        folder, config=CONFIG, bone=bone, detectors=[detector], metrics={}, calibration={"weights": [0.0]},
-        operating_point={"threshold": 0.5},
+        folder, config=CONFIG, bone=bone, detectors=[detector], reduction=reduction, metrics={},
+        calibration={"weights": [0.0]}, operating_point={"threshold": 0.5},
         training_data={"kind": "phantom", "fingerprints": ["0123456789abcdef"], "sites_known": False},
     )  # fmt: skip
-    return folder, bone, detector
+    return folder, bone, detector, reduction
 
 
 def test_what_is_calibrated_is_what_ships(trained):
-    folder, bone, detector = trained
+    folder, bone, detector, reduction = trained
     before = {name: tensor.clone() for name, tensor in bone.state_dict().items()}
     loaded = load_model(folder, device="cpu")
-    for ours, theirs in ((as_shipped(bone, half=True), loaded.bone), (as_shipped(detector), loaded.detectors[0])):
+    pairs = [(as_shipped(bone, half=True), loaded.bone), (as_shipped(reduction), loaded.reduction)]
+    for ours, theirs in [*pairs, (as_shipped(detector, half=True), loaded.detectors[0])]:
         assert ours.state_dict().keys() == theirs.state_dict().keys()
         assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
     assert all(torch.equal(tensor, before[name]) for name, tensor in bone.state_dict().items())

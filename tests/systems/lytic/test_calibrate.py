@@ -1,17 +1,22 @@
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from osteon.inference.calibration import fit_calibration, probability
 from osteon.inference.lesion_masks import LesionShape
+from osteon.systems.lytic import calibrate
 from osteon.systems.lytic.calibrate import (
+    _how_chosen,
+    calibrate_model,
     candidate_pairs,
     choose_threshold,
-    fit_calibration,
     match_candidates,
-    probability,
 )
-from osteon.systems.lytic.infer import Candidate
+from osteon.systems.lytic.config import LyticConfig
+from osteon.systems.lytic.infer import Candidate, Candidates
+from tests.systems.lytic.scenes import case
 
 
 def draw(n=4000, seed=0):
@@ -68,3 +73,31 @@ def test_threshold_keeps_to_the_allowed_false_positives():
     found = match_candidates(pairs, scores=scores, lesions=[1], patients=["a"])
     assert choose_threshold(found, false_positives=1.0) == pytest.approx(0.5)
     assert (found.score[found.outcome == 0] >= 0.5).sum() == 1
+
+
+def test_nothing_to_choose_by_is_said(monkeypatch):
+    empty = Candidates.__new__(Candidates)
+    object.__setattr__(empty, "found", ())
+    monkeypatch.setattr(calibrate, "find_candidates", lambda *a, **k: empty)
+    config = LyticConfig()
+    cases = [case("a"), case("b", has_lesions=False)]
+    _, point, metrics = calibrate_model(
+        cases, config=config, bone=torch.nn.Identity(), detectors=(), reduction=None, on_case=lambda *_: None
+    )
+    assert "no lesion and no candidate on 1 validation scans" in point["chosen"]
+    assert metrics["validation lesions"] == 0
+
+
+def test_threshold_is_rounded_down(monkeypatch):
+    empty = Candidates.__new__(Candidates)
+    object.__setattr__(empty, "found", ())
+    monkeypatch.setattr(calibrate, "find_candidates", lambda *a, **k: empty)
+    monkeypatch.setattr(calibrate, "choose_threshold", lambda *a, **k: 0.42199)
+    nothing = {"bone": torch.nn.Identity(), "detectors": (), "reduction": None}
+    _, point, _ = calibrate_model([case("a")], config=LyticConfig(), on_case=lambda *_: None, **nothing)
+    assert point["threshold"] == 0.4219
+
+
+def test_how_the_threshold_was_chosen():
+    assert "no candidate on 3" in _how_chosen(LyticConfig(), scans=3, lesions=4, candidates=0)
+    assert "highest sensitivity" in _how_chosen(LyticConfig(), scans=3, lesions=4, candidates=9)

@@ -26,6 +26,7 @@ TINY = {
     "device": "cpu",
     "bone": {"epochs": 1, "samples": 4, "batch": 2, "crop": 96, "channels": [4, 8, 8, 8, 8], "validation_slices": 4},
     "detector": {"epochs": 1, "samples": 4, "batch": 2, "crop": 96, "pixel_mm": 1.0},
+    "reduction": {"backbone": "tiny", "epochs": 1, "samples": 4, "batch": 2},
 }
 
 
@@ -55,6 +56,7 @@ def test_bundle_holds_what_a_reading_needs(model):
     assert "phantoms only" in loaded.bundle.card
     assert sorted(path.name for path in model.iterdir()) == [
         "bone.safetensors", "card.md", "detector0.safetensors", "metrics.json", "model.toml",
+        "reduction.safetensors",
     ]  # fmt: skip
 
 

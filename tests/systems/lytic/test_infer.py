@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from osteon.systems.lytic import infer
 from osteon.systems.lytic.config import LyticConfig
@@ -17,7 +18,11 @@ def _fake(monkeypatch):
 def run(hu, spacing, *, bone=None, detectors=None, **more):
     detectors = (FakeDetector(),) if detectors is None else detectors
     return find_candidates(
-        hu, spacing_mm=spacing, bone_network=bone or FakeBone(), detectors=detectors, config=CONFIG, **more
+        hu,
+        spacing_mm=spacing,
+        bone_network=bone or FakeBone(),
+        detectors=detectors,
+        **{"reduction": None, "config": CONFIG, **more},
     )
 
 
@@ -130,3 +135,29 @@ def test_progress_reaches_the_last_slice_of_both_stages():
         done = [d for d, _, name in seen if name == stage]
         assert done == sorted(done)
         assert done[-1] == next(total for _, total, name in seen if name == stage)
+
+
+def test_the_second_look_is_one_more_feature():
+    spacing = (1.0, 1.0, 1.0)
+    hu = block((50, 60, 90), spacing)
+    ball(hu, centre_mm=(27, 30, 25), radius_mm=7, spacing=spacing)
+    ball(hu, centre_mm=(63, 30, 25), radius_mm=5, spacing=spacing)
+
+    class Darkness(torch.nn.Module):
+        """Share of the middle axial view that is dark bone."""
+
+        def __init__(self):
+            super().__init__()
+            self.anything = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, views):
+            return (views[:, 0, 1] < 0.2).float().mean(dim=(1, 2))
+
+    plain, looked = run(hu, spacing), run(hu, spacing, reduction=Darkness())
+    assert len(plain.found) == len(looked.found) == 2
+    for one, other in zip(plain.found, looked.found, strict=True):
+        assert other.features[:-1] == pytest.approx(one.features)
+    large, small = sorted(looked.found, key=lambda c: -c.measures.longest_mm)
+    area = np.pi * 7**2 / (CONFIG.reduction.side_px * CONFIG.reduction.pixel_mm) ** 2
+    assert large.features[-1] == pytest.approx(area, rel=0.2)  # pixels at the rim are mixed
+    assert small.features[-1] < large.features[-1]

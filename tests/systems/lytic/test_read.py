@@ -52,6 +52,7 @@ def model(*, threshold=0.3, kind="real", detector=None):
         config=LyticConfig(bone=BoneConfig(planes="axial")),
         bone=FakeBone(),
         detectors=detectors,
+        reduction=None,
         device="cpu",
     )
 

@@ -1,7 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -9,90 +8,17 @@ from osteon.cohort.manifest import Case, Cohort
 from osteon.errors import CohortError
 from osteon.systems.lytic import bone_planes
 from osteon.systems.lytic import train as under_test
-from osteon.systems.lytic.bone_planes import build_bone_network
-from osteon.systems.lytic.cases import TrainingCase
 from osteon.systems.lytic.config import LyticConfig
-from osteon.systems.lytic.infer import Candidates
-from osteon.systems.lytic.train import (
-    Fold,
-    _bone_figures,
-    _check_truth,
-    _described,
-    _how_chosen,
-    _train_detectors,
-    calibrate_model,
-    sites_known,
-    split_cases,
-    train_bone,
-)
+from osteon.systems.lytic.fold import is_complete, sites_known
+from osteon.systems.lytic.train import _bone_figures, _described, train, train_bone
 from osteon.systems.settings import configure
+from tests.systems.lytic.scenes import case, fold
 
 SMALL = {"bone": {"channels": [4, 8], "epochs": 1, "samples": 1, "batch": 1}, "device": "cpu"}
 
 
-def case(name, *, patient=None, cohort="clinic", voxels=None, **known):
-    zeros = np.zeros((2, 8, 8), dtype=np.uint8)
-    facts = {"phantom": False, "has_bone": True, "has_sites": True, "has_lesions": True, "sites": zeros + 1, **known}
-    return TrainingCase(
-        case=name, patient=patient or name, cohort=cohort, fingerprint=f"f{name}", voxels=voxels or f"v{name}{cohort}",
-        spacing_mm=(1.0, 1.0, 1.0), hu=zeros.astype(np.int16), lesions=zeros.astype(np.uint16), **facts,
-    )  # fmt: skip
-
-
-def split(train, validation=()):
-    return split_cases(train, validation, share=0.3, seed=0)
-
-
-def fold(train, validation):
-    return Fold(train=tuple(train), validation=tuple(validation), fingerprint="0")
-
-
 def cohort(name="clinic", kind="unknown"):
     return Cohort(root=Path(), name=name, modality="CT", system="lytic", cases=(), kind=kind)
-
-
-def test_one_name_is_one_patient_even_in_cohorts_of_other_names():
-    with pytest.raises(CohortError, match="'a'"):
-        split([case("a")], [case("b", patient="a", cohort="elsewhere")])
-
-
-def test_phantoms_of_other_seeds_share_names_but_not_patients():
-    a, b = case("a", cohort="phantom-lytic-1", phantom=True), case("a", cohort="phantom-lytic-2", phantom=True)
-    assert split([a], [b]) == ((a,), (b,))
-    for other in (replace(b, cohort=a.cohort), replace(b, phantom=False)):
-        with pytest.raises(CohortError, match="patients"):
-            split([a], [other])
-
-
-def test_one_scan_under_two_names_is_refused_with_and_without_a_validation_cohort():
-    a, b = case("a", voxels="same"), case("b", voxels="same", cohort="elsewhere")
-    with pytest.raises(CohortError, match="voxel by voxel"):
-        split([a], [b])
-    with pytest.raises(CohortError, match="voxel by voxel"):
-        split([a, b])
-
-
-def test_patients_stay_whole_when_a_share_is_kept():
-    cases = [case(f"{p}{k}", patient=p) for p in "abcde" for k in "12"]
-    train, validation = split(cases)
-    assert len(train) + len(validation) == 10
-    assert {c.patient for c in train}.isdisjoint({c.patient for c in validation})
-    assert len(split_cases(cases, [], share=0.99, seed=0)[0]) == 2
-
-
-@pytest.mark.parametrize(
-    ("train", "validation", "words"),
-    [
-        ({"has_bone": False}, {}, "training cases has a bone"),
-        ({"has_lesions": False}, {}, "both a bone and a lesion"),
-        ({}, {"has_bone": False}, "validation cases has a bone"),
-        ({}, {"has_lesions": False}, "validation cases has a lesion"),
-    ],
-)
-def test_missing_truth_is_named_before_any_training(train, validation, words):
-    with pytest.raises(CohortError, match=words):
-        _check_truth(fold([case("a", **train)], [case("b", **validation)]))
-    _check_truth(fold([case("a", **train), case("c")], [case("b", **validation), case("d")]))
 
 
 def test_stages_are_taught_by_the_cases_that_know(monkeypatch, tmp_path):
@@ -116,48 +42,22 @@ def test_stages_are_taught_by_the_cases_that_know(monkeypatch, tmp_path):
         "validation_metrics",
         lambda net, cases, config: seen.update(check=[c.case for c in cases]) or {},
     )
-    monkeypatch.setattr(
-        under_test.detector_stage, "batches", lambda cases, config: seen.update(detector=[c.case for c in cases])
-    )
-    masks = []
-    monkeypatch.setattr(
-        under_test, "with_predicted_bone", lambda cases, *_, **__: masks.append([c.case for c in cases]) or cases
-    )
-    quiet = {"on_step": lambda *_: None, "on_case": lambda *_: None}
-    bone, _ = train_bone(part, config=config, out=tmp_path, resume=False, on_progress=lambda _: None)
-    detectors = _train_detectors(part, bone, config=config, run=tmp_path, resume=False, **quiet)
-    assert len(detectors) == config.detector.members
-    assert masks == [["a"]]
-    assert seen == {"bone": ["a", "c"], "check": ["a", "c"], "detector": ["a"]}
+    train_bone(part, config=config, out=tmp_path, resume=False, on_progress=lambda _: None)
+    assert seen == {"bone": ["a", "c"], "check": ["a", "c"]}
 
+    class StoppedError(Exception):
+        pass
 
-def test_nothing_to_choose_by_is_said(monkeypatch):
-    empty = Candidates.__new__(Candidates)
-    object.__setattr__(empty, "found", ())
-    monkeypatch.setattr(under_test, "find_candidates", lambda *a, **k: empty)
-    config = configure(LyticConfig(), SMALL)
-    part = fold([], [case("a"), case("b", has_lesions=False)])
-    _, point, metrics = calibrate_model(
-        part, config=config, bone=torch.nn.Identity(), detectors=(), on_case=lambda *_: None
-    )
-    assert "no lesion and no candidate on 1 validation scans" in point["chosen"]
-    assert metrics["validation lesions"] == 0
+    def masks(cases, *_, **__):
+        seen["detector"] = [c.case for c in cases]
+        raise StoppedError
 
-
-def test_threshold_is_rounded_down(monkeypatch):
-    empty = Candidates.__new__(Candidates)
-    object.__setattr__(empty, "found", ())
-    monkeypatch.setattr(under_test, "find_candidates", lambda *a, **k: empty)
-    monkeypatch.setattr(under_test, "choose_threshold", lambda *a, **k: 0.42199)
-    _, point, _ = calibrate_model(
-        fold([], [case("a")]), config=LyticConfig(), bone=torch.nn.Identity(), detectors=(), on_case=lambda *_: None
-    )
-    assert point["threshold"] == 0.4219
-
-
-def test_how_the_threshold_was_chosen():
-    assert "no candidate on 3" in _how_chosen(LyticConfig(), scans=3, lesions=4, candidates=0)
-    assert "highest sensitivity" in _how_chosen(LyticConfig(), scans=3, lesions=4, candidates=9)
+    monkeypatch.setattr(under_test, "prepare_fold", lambda *_, **__: part)
+    monkeypatch.setattr(under_test, "train_bone", lambda *_, **__: (bone_planes.build_bone_network(config.bone), {}))
+    monkeypatch.setattr(under_test, "with_predicted_bone", masks)
+    with pytest.raises(StoppedError):
+        train(cohort(), tmp_path / "model", config=config)
+    assert seen["detector"] == [c.case for c in known if is_complete(c)] == ["a"]
 
 
 @pytest.mark.parametrize(("train", "validation"), [(True, True), (True, False), (False, True)])
@@ -191,5 +91,5 @@ def test_kinds_of_cohorts_are_checked():
 
 
 def test_small_network_is_what_the_config_says():
-    network = build_bone_network(configure(LyticConfig(), SMALL).bone)
+    network = bone_planes.build_bone_network(configure(LyticConfig(), SMALL).bone)
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 11, 32, 32)

@@ -48,6 +48,8 @@ TOGETHER = 8
 SEAL_MM, LARGEST_HOLE_MM3 = 2.0, 40000.0
 """Gaps of the cortex up to twice the first are sealed before cavities up to the second are filled: a lumbar body has
 30 000 to 45 000 mm3. The spinal canal is open at both ends and stays empty."""
+SHELL_CHANCE = 0.4
+"""What closes a cavity."""
 EMPTY_HU = -200.0
 """Cavities are not filled where there is air."""
 CORE_CHANCE = np.uint8(230)
@@ -169,7 +171,9 @@ def bone_masks(
 ) -> NDArray[np.uint8]:
     """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU.
 
-    Cavities that bone encloses on all sides are filled up to ``LARGEST_HOLE_MM3``; outside the body is no bone.
+    The network's cubes are coarser than the scan: where it is in doubt, the scan's own voxels decide, bright ones being
+    bone at a lower chance. Cavities that bone encloses on all sides are filled up to ``LARGEST_HOLE_MM3``; outside the
+    body is no bone.
     """
     cubes = _to_cubes(hu, spacing_mm=spacing_mm, config=config)
     body = _body(cubes, pixel_mm=config.pixel_mm)
@@ -177,9 +181,9 @@ def bone_masks(
     chance, sites = np.zeros_like(cubes), np.zeros_like(cubes)
     chance[box], sites[box] = _all_planes(network, cubes[box], config=config, on_plane=on_slice)
     chance[~body] = 0
-    least = 255 * config.threshold
+    least, least_bright = 255 * config.threshold, 255 * min(config.threshold, config.bright_threshold)
     _settle_core(chance, config=config)
-    cavities = _cavities(chance > least, pixel_mm=config.pixel_mm)
+    cavities = _cavities(chance > 255 * SHELL_CHANCE, pixel_mm=config.pixel_mm)
     result = np.zeros(hu.shape, dtype=np.uint8)
     depth, (height, width) = hu.shape[0], hu.shape[1:]
     for index in range(depth):
@@ -189,7 +193,8 @@ def bone_masks(
         if not (chance[below].any() or chance[above].any()):
             continue
         mixed = chance[below] * (1 - share) + chance[above] * share
-        bone = cv2.resize(mixed, (width, height), interpolation=cv2.INTER_LINEAR) > least
+        fine = cv2.resize(mixed, (width, height), interpolation=cv2.INTER_LINEAR)
+        bone = (fine > least) | ((fine > least_bright) & (hu[index] > config.bright_hu))
         cavity = cv2.resize(cavities[nearest], (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
         bone |= cavity & (hu[index] > EMPTY_HU)
         named = cv2.resize(sites[nearest], (width, height), interpolation=cv2.INTER_NEAREST_EXACT)

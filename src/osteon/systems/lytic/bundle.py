@@ -15,6 +15,7 @@ from osteon.systems.bundles import bundle_of, choose_device, unusable
 from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.lytic.detector import build_detector
+from osteon.systems.lytic.false_positive_reduction import ThreePlanes
 from osteon.systems.settings import configure
 from osteon.training.bundle import ModelBundle, ModelFacts, halved, write_bundle
 from osteon.training.weights import load_weights
@@ -37,7 +38,13 @@ class LyticModel:
     config: LyticConfig
     bone: nn.Module
     detectors: tuple[YOLOv5, ...]
+    reduction: nn.Module | None
     device: str
+
+    @property
+    def precision(self) -> str:
+        """What the networks compute in: "bf16" or "fp32"."""
+        return "bf16" if next(self.bone.parameters()).dtype is torch.bfloat16 else "fp32"
 
 
 def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
@@ -55,14 +62,15 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
     bundle = bundle_of(folder, SYSTEM)
     try:
         float(bundle.facts.operating_point["threshold"])
-        config, bone, detectors = _build(bundle)
+        config, bone, detectors, reduction = _build(bundle)
     except (UsageError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise unusable(folder, error) from error
     return LyticModel(
         bundle=bundle,
         config=config,
         bone=_ready(fuse(bone), chosen, half=config.bone.planes == "all"),
-        detectors=tuple(_ready(fuse(model), chosen) for model in detectors),
+        detectors=tuple(_ready(fuse(model), chosen, half=True) for model in detectors),
+        reduction=None if reduction is None else _ready(fuse(reduction), chosen),
         device=chosen,
     )
 
@@ -79,11 +87,12 @@ def _ready(network: Network, device: str, *, half: bool = False) -> Network:
     return network.to(device, kind).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:
+def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5], nn.Module | None]:
     """Configuration, and networks with their weights, from a bundle whose system is right."""
     settings = dict(bundle.facts.config)
     anchors = settings.pop("anchors", None)
-    settings["bone"] = {"planes": "axial"} | settings["bone"]  # bundles from before say nothing of planes
+    settings["bone"] = {"planes": "axial", "bright_threshold": 1.0} | settings["bone"]  # not said by older bundles
+    settings.setdefault("reduction", {"epochs": 0})  # nor of a second look
     config = configure(LyticConfig(), settings)
     bone = bone_stage(config.bone).build_bone_network(config.bone)
     load_weights(bone, bundle.weights_path("bone"))
@@ -92,7 +101,11 @@ def _build(bundle: ModelBundle) -> tuple[LyticConfig, nn.Module, list[YOLOv5]]:
         model = build_detector(config.detector, None if anchors is None else anchors[member])
         load_weights(model, bundle.weights_path(f"detector{member}"))
         detectors.append(model)
-    return config, bone, detectors
+    reduction = None
+    if config.reduction.epochs:
+        reduction = ThreePlanes(config.reduction)
+        load_weights(reduction, bundle.weights_path("reduction"))
+    return config, bone, detectors, reduction
 
 
 def as_shipped(network: Network, *, half: bool = False) -> Network:
@@ -120,6 +133,7 @@ def save_model(
     config: LyticConfig,
     bone: nn.Module,
     detectors: Sequence[YOLOv5],
+    reduction: nn.Module | None,
     calibration: dict[str, Any],
     operating_point: dict[str, Any],
     training_data: dict[str, Any],
@@ -139,6 +153,7 @@ def save_model(
     )
     weights = {"bone": bone.state_dict()}
     weights |= {f"detector{k}": model.state_dict() for k, model in enumerate(detectors)}
+    weights |= {} if reduction is None else {"reduction": reduction.state_dict()}
     card = card_text(config, operating_point=operating_point, training_data=training_data, metrics=metrics)
     return write_bundle(folder, facts, weights=weights, metrics=metrics, card=card, half=True)
 
@@ -160,6 +175,7 @@ def card_text(
         if kind == "phantom"
         else "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."
     )
+    looked = " each looked at again on three planes by a small network;" if config.reduction.epochs else ""
     lines = [
         "# lytic: lytic bone lesions on low-dose CT",
         "",
@@ -169,7 +185,7 @@ def card_text(
         "",
         f"A bone U-Net ({config.bone.pixel_mm:g} mm pixels) and {config.detector.members} YOLOv5{config.detector.size} "
         f"on the Hadamard product of slice and bone mask ({config.detector.pixel_mm:g} mm pixels); boxes linked into "
-        "lesions; scores calibrated to probabilities.",
+        f"lesions;{looked} scores calibrated to probabilities.",
         "",
         "After Faghani et al., Skeletal Radiology 2022, doi 10.1007/s00256-022-04160-z; smaller networks, three "
         "neighbouring slices as channels, a mask margin, linking and calibration are ours.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from osteon.networks.patch_classifier import BACKBONES
 from osteon.systems.settings import check_choice, check_range, wrong
 from osteon.training.config import CHOICES
 
@@ -31,10 +32,9 @@ class BoneConfig:
         batch, learning_rate: of Adam.
         dice_only: Dice loss alone, as published; else Dice plus cross-entropy.
         validation_slices: about so many, evenly spread over the validation scans.
-        threshold: probability from which a pixel is bone; lower than 0.5 because lost marrow costs lesions. Chosen on
-            validation phantoms and one real vertebra.
-
-        core_threshold: the same for pixels under the surface, with planes of all directions.
+        threshold: probability from which a pixel is bone.
+        bright_hu, bright_threshold: voxels above the first are bone from the second; with planes of all directions.
+        core_threshold: the same for pixels under the surface; with planes of all directions.
 
     Raises:
         UsageError: an impossible value.
@@ -47,21 +47,23 @@ class BoneConfig:
     channels: tuple[int, ...] = (16, 32, 64, 96, 128)
     residual_units: int = 1
     crop: int = 192
-    epochs: int = 24
+    epochs: int = 50
     samples: int = 640
     batch: int = 16
     learning_rate: float = 2e-3
     dice_only: bool = False
     validation_slices: int = 160
-    threshold: float = 0.4
+    threshold: float = 0.6
+    bright_hu: float = 150.0
+    bright_threshold: float = 0.1
     core_threshold: float = 0.2
 
     def __post_init__(self) -> None:
         _check_stage(self, stage="bone", stride=16)
         check_range("bone.validation_slices", self.validation_slices, low=1)
         check_choice("bone.planes", self.planes, PLANES)
-        check_range("bone.threshold", self.threshold, low=0, high=1)
-        check_range("bone.core_threshold", self.core_threshold, low=0, high=1)
+        for key in ("threshold", "bright_threshold", "core_threshold"):
+            check_range(f"bone.{key}", getattr(self, key), low=0, high=1)
         check_range("bone.residual_units", self.residual_units, low=0)
         if not (2 <= len(self.channels) <= 5 and all(count >= 1 for count in self.channels)):
             raise wrong("bone.channels", self.channels, "2 to 5 whole numbers from 1")
@@ -98,7 +100,7 @@ class DetectorConfig:
     context_mm: float = 2.5
     margin_mm: float = 2.5
     crop: int = 192
-    epochs: int = 40
+    epochs: int = 24
     samples: int = 2000
     batch: int = 16
     learning_rate: float = 2e-3
@@ -116,6 +118,44 @@ class DetectorConfig:
         check_range("detector.objectness_gain", self.objectness_gain, low=0, above=True)
         for key in ("mosaic", "min_score", "nms_iou", "merge_iou"):
             check_range(f"detector.{key}", getattr(self, key), low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReductionConfig:
+    """False-positive reduction: a second look at each candidate, on three planes. The study has none.
+
+    Attributes:
+        backbone: of ``networks.patch_classifier.BACKBONES``.
+        side_px, pixel_mm: of the views.
+        window_hu: ends of the window; beside the bone, too.
+        context_mm: distance of each plane's two neighbours; 0 for none.
+        epochs: 0 for no second look.
+        samples: candidates an epoch, half of them lesions.
+        batch, learning_rate: of AdamW.
+
+    Raises:
+        UsageError: an impossible value.
+    """
+
+    backbone: str = "small"
+    side_px: int = 48
+    pixel_mm: float = 0.8
+    window_hu: tuple[float, float] = (-200.0, 800.0)
+    context_mm: float = 2.5
+    epochs: int = 12
+    samples: int = 4000
+    batch: int = 32
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_choice("reduction.backbone", self.backbone, BACKBONES)
+        check_range("reduction.epochs", self.epochs, low=0)
+        for key in ("side_px", "samples", "batch"):
+            check_range(f"reduction.{key}", getattr(self, key), low=1)
+        for key in ("pixel_mm", "learning_rate"):
+            check_range(f"reduction.{key}", getattr(self, key), low=0, above=True)
+        check_range("reduction.context_mm", self.context_mm, low=0)
+        _check_window("reduction", self.window_hu)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,6 +180,7 @@ class LyticConfig:
     device: str = "auto"
     bone: BoneConfig = field(default_factory=BoneConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
+    reduction: ReductionConfig = field(default_factory=ReductionConfig)
 
     def __post_init__(self) -> None:
         check_choice("precision", self.precision, CHOICES["precision"])
@@ -161,6 +202,9 @@ def _check_stage(config: BoneConfig | DetectorConfig, *, stage: str, stride: int
         raise wrong(f"{stage}.crop", config.crop, f"a multiple of {stride}")
     if config.batch > config.samples:
         raise wrong(f"{stage}.batch", config.batch, f"at most {stage}.samples, which is {config.samples}")
-    window = config.window_hu
+    _check_window(stage, config.window_hu)
+
+
+def _check_window(stage: str, window: tuple[float, float]) -> None:
     if not (len(window) == 2 and all(map(math.isfinite, window)) and window[0] < window[1]):
         raise wrong(f"{stage}.window_hu", window, "two numbers, the lower one first")

@@ -9,9 +9,10 @@ import numpy as np
 from osteon.errors import CohortError, OsteonError
 from osteon.evaluation.overlap import measure, overlap_counts
 from osteon.imaging.canonical import canonical
+from osteon.inference.calibration import probability
 from osteon.report.result import StatsResult
 from osteon.systems.lytic.bundle import trained_on
-from osteon.systems.lytic.calibrate import MATCH_TEXT, candidate_pairs, match_candidates, probability
+from osteon.systems.lytic.calibrate import MATCH_TEXT, candidate_pairs, match_candidates
 from osteon.systems.lytic.case_result import CaseResult
 from osteon.systems.lytic.cases import load_case_volume, read_mask, voxel_fingerprint
 from osteon.systems.lytic.config import SITES
@@ -106,6 +107,7 @@ def evaluate_case(model: LyticModel, cohort: Cohort, case: Case) -> CaseResult:
         spacing_mm=axial.grid.spacing_mm,
         bone_network=model.bone,
         detectors=model.detectors,
+        reduction=model.reduction,
         config=model.config,
     )
     scores = np.zeros(0)

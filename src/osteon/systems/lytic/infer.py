@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from osteon.networks.yolov5 import detect
 from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.config import SITES
 from osteon.systems.lytic.detector import hadamard
+from osteon.systems.lytic.false_positive_reduction import second_look
 from osteon.training.batches import prefetch
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ DETECT_EVERY_MM = 2.0
 AHEAD = 4
 """Images made beforehand for the detectors."""
 FEATURES = ("logit of the best score", "mean score over the best", "log of the number of slices", "log of the diameter")
+SECOND_LOOK = "logit of the second look"
+"""A further feature, where the model has a network for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +49,7 @@ class Candidate:
 
     Attributes:
         shape, measures: its voxels and what was measured on them, on the axial grid.
-        features: (4,) as named by ``FEATURES``.
+        features: (4,) as named by ``FEATURES``, and ``SECOND_LOOK``'s where the model takes one.
         site: bone site with most of its voxels; None where bones are not told apart.
         slices, boxes: slice indices and boxes (x0 y0 x1 y1, pixel edges of the axial grid) behind it.
     """
@@ -76,10 +79,11 @@ def find_candidates(
     spacing_mm: tuple[float, float, float],
     bone_network: nn.Module,
     detectors: Sequence[YOLOv5],
+    reduction: nn.Module | None,
     config: LyticConfig,
     on_progress: Callable[[int, int, str], None] = lambda done, total, stage: None,
 ) -> Candidates:
-    """Run bone network and detectors over an axial volume (z, y, x) in HU."""
+    """Run bone network and detectors over an axial volume (z, y, x) in HU, then ``reduction`` over the candidates."""
     started = time.perf_counter()
     sites = bone_stage(config.bone).bone_masks(
         bone_network,
@@ -88,7 +92,32 @@ def find_candidates(
         config=config.bone,
         on_slice=lambda done, total: on_progress(done, total, "bone"),
     )
-    after_bone = time.perf_counter()
+    timings = {"bone": time.perf_counter() - started}
+    return candidates_in_bone(
+        hu,
+        sites,
+        spacing_mm=spacing_mm,
+        detectors=detectors,
+        reduction=reduction,
+        config=config,
+        timings_s=timings,
+        on_progress=on_progress,
+    )
+
+
+def candidates_in_bone(
+    hu: NDArray[Any],
+    sites: NDArray[np.uint8],
+    *,
+    spacing_mm: tuple[float, float, float],
+    detectors: Sequence[YOLOv5],
+    reduction: nn.Module | None,
+    config: LyticConfig,
+    timings_s: dict[str, float] | None = None,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, stage: None,
+) -> Candidates:
+    """The same with the bone network's mask at hand; ``timings_s``: of the stages before."""
+    started = time.perf_counter()
     per_slice = detect_slices(
         hu, sites > 0, spacing_mm=spacing_mm, detectors=detectors, config=config.detector, on_progress=on_progress
     )
@@ -96,9 +125,19 @@ def find_candidates(
     step_mm = spacing_mm[2] * detection_step(spacing_mm[2])
     tracks = link_slices(per_slice, spacing_z_mm=spacing_mm[2], gap_mm=max(6.0, 1.5 * step_mm))
     found = _candidates(tracks, hu, sites, spacing_mm=spacing_mm)
+    if reduction is not None:
+        logits = second_look(
+            reduction,
+            hu,
+            sites,
+            [c.measures.centroid_zyx for c in found],
+            spacing_mm=spacing_mm,
+            config=config.reduction,
+        )
+        found = tuple(replace(c, features=np.append(c.features, x)) for c, x in zip(found, logits, strict=True))
     timings = {
-        "bone": after_bone - started,
-        "detection": after_boxes - after_bone,
+        **(timings_s or {}),
+        "detection": after_boxes - started,
         "lesions": time.perf_counter() - after_boxes,
     }
     return Candidates(sites=sites, found=found, slice_boxes=tuple(per_slice), timings_s=timings)
@@ -164,9 +203,9 @@ def _detect_image(
     padded = torch.from_numpy(pad_to_multiple(image, STRIDE))[None]
     members = []
     for model in detectors:
-        found = detect(
-            model, padded.to(next(model.parameters()).device), confidence=config.min_score, iou=config.nms_iou
-        )[0]
+        weight = next(model.parameters())
+        images = padded.to(weight.device, weight.dtype).contiguous(memory_format=torch.channels_last)
+        found = detect(model, images, confidence=config.min_score, iou=config.nms_iou)[0]
         boxes = found.boxes_xyxy.float().cpu().numpy()
         boxes = np.clip(boxes, 0, np.array([image.shape[2], image.shape[1]] * 2, dtype=np.float32))
         real = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_BOX_PX).all(axis=1)  # the rest lies in the padding

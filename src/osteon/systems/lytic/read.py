@@ -11,8 +11,8 @@ import numpy as np
 from osteon import __version__
 from osteon.dicom.uids import make_uid
 from osteon.imaging.canonical import OBLIQUE_DEG, Canonical, canonical
+from osteon.inference.calibration import probability
 from osteon.records import Box, Finding, Patient, Provenance, Reading
-from osteon.systems.lytic.calibrate import probability
 from osteon.systems.lytic.infer import Candidate, find_candidates
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def read_volume(
         spacing_mm=spacing,
         bone_network=model.bone,
         detectors=model.detectors,
+        reduction=model.reduction,
         config=model.config,
         on_progress=on_progress,
     )
@@ -97,7 +98,7 @@ def read_volume(
             model_name=facts.name,
             model_hash=model.bundle.hash,
             device=model.device,
-            precision="fp32",
+            precision=model.precision,
             calibration=str(facts.calibration.get("how", "")),
             training_data=str(facts.training_data.get("description", "")),
             timings_s={name: round(value, 2) for name, value in seconds.items()},

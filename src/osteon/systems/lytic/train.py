@@ -7,28 +7,22 @@ that is complete is not trained again.
 from __future__ import annotations
 
 import hashlib
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from osteon.errors import CohortError
-from osteon.evaluation.froc import froc
+from osteon.files import whole_file
 from osteon.systems.lytic import detector as detector_stage
 from osteon.systems.lytic.bone import bone_stage
 from osteon.systems.lytic.bundle import as_shipped, save_model
-from osteon.systems.lytic.calibrate import (
-    candidate_pairs,
-    choose_threshold,
-    fit_calibration,
-    match_candidates,
-    probability,
-)
-from osteon.systems.lytic.cases import prepare_cases
-from osteon.systems.lytic.infer import FEATURES, find_candidates
+from osteon.systems.lytic.calibrate import calibrate_model, candidate_pairs
+from osteon.systems.lytic.false_positive_reduction import Spot, ThreePlanes, lesion_spots, reduction_loss
+from osteon.systems.lytic.false_positive_reduction import batches as reduction_batches
+from osteon.systems.lytic.fold import is_complete, prepare_fold, sites_known
+from osteon.systems.lytic.infer import candidates_in_bone
 from osteon.systems.lytic.predicted_bone import with_predicted_bone
 from osteon.training.config import LoopConfig
 from osteon.training.loop import fit
@@ -38,103 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import nn
 
     from osteon.cohort.manifest import Cohort
     from osteon.networks.yolov5 import YOLOv5
     from osteon.systems.lytic.cases import TrainingCase
     from osteon.systems.lytic.config import LyticConfig
+    from osteon.systems.lytic.fold import Fold
     from osteon.training.bundle import ModelBundle
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fold:
-    """Training and validation cases, never of the same patient."""
-
-    train: tuple[TrainingCase, ...]
-    validation: tuple[TrainingCase, ...]
-    fingerprint: str
-
-
-def split_cases(
-    cases: Sequence[TrainingCase], validation: Sequence[TrainingCase], *, share: float, seed: int
-) -> tuple[tuple[TrainingCase, ...], tuple[TrainingCase, ...]]:
-    """Keep a share of the patients for validation, unless validation cases are given.
-
-    Raises:
-        CohortError: a patient or a scan is on both sides, or one side is empty.
-    """
-    if validation:
-        split = tuple(cases), tuple(validation)
-        both = sorted({a.patient for a in cases for b in validation if _same_patient(a, b)})
-        if both:
-            raise CohortError(f"patients {both[:5]} are in training and validation; take them out of one")
-    else:
-        patients = sorted({case.patient for case in cases})
-        if len(patients) < 2:
-            raise CohortError(f"{len(patients)} patient to train on; expected at least 2, or a validation cohort")
-        order = np.random.default_rng([seed, 1]).permutation(len(patients))
-        kept = {patients[k] for k in order[: min(max(1, round(share * len(patients))), len(patients) - 1)]}
-        split = tuple(c for c in cases if c.patient not in kept), tuple(c for c in cases if c.patient in kept)
-    shared = {case.voxels for case in split[0]} & {case.voxels for case in split[1]}
-    if shared:
-        names = sorted({case.case for part in split for case in part if case.voxels in shared})
-        raise CohortError(
-            f"cases {names[:5]} are one scan, voxel by voxel, in training and validation; take them out of one, or "
-            "give them one patient name"
-        )
-    return split
-
-
-def _same_patient(a: TrainingCase, b: TrainingCase) -> bool:
-    """Equal names mean one patient, but in phantoms of different seeds, which number their patients alike."""
-    return a.patient == b.patient and not (a.phantom and b.phantom and a.cohort != b.cohort)
-
-
-def prepare_fold(
-    cohort: Cohort,
-    validation: Cohort | None,
-    *,
-    config: LyticConfig,
-    cache: Path,
-    on_case: Callable[[int, int, str], None],
-) -> Fold:
-    """Read the cohorts into ``cache`` and split them."""
-    cases = prepare_cases(cohort, cache, on_case=on_case)
-    kept = prepare_cases(validation, cache, on_case=on_case) if validation else []
-    train, valid = split_cases(cases, kept, share=config.validation_share, seed=config.seed)
-    digest = hashlib.sha256("|".join(sorted(c.fingerprint for c in train)).encode())
-    digest.update(("|" + "|".join(sorted(c.fingerprint for c in valid))).encode())
-    unknown = sorted(f"{c.fingerprint} {c.has_bone} {c.has_lesions}" for c in cases + kept if not _complete(c))
-    if unknown:  # the same arrays teach something else where a mask is not known
-        digest.update(("|" + "|".join(unknown)).encode())
-    fold = Fold(train=train, validation=valid, fingerprint=digest.hexdigest())
-    _check_truth(fold)
-    return fold
-
-
-def _complete(case: TrainingCase) -> bool:
-    return case.has_bone and case.has_lesions
-
-
-def _check_truth(fold: Fold) -> None:
-    """Refuse at once what a later stage could not be made from."""
-    advice = "add truth.bone and truth.lesions to cohort.json; an empty lesion mask says that there are none"
-    if not any(case.has_bone and case.sites.any() for case in fold.train):
-        raise CohortError(f"none of {len(fold.train)} training cases has a bone mask; {advice}")
-    if not any(map(_complete, fold.train)):
-        raise CohortError(f"none of {len(fold.train)} training cases has both a bone and a lesion mask; {advice}")
-    for kind, known in (
-        ("bone", [c.has_bone for c in fold.validation]),
-        ("lesion", [c.has_lesions for c in fold.validation]),
-    ):
-        if not any(known):
-            raise CohortError(f"none of {len(known)} validation cases has a {kind} mask; {advice}")
-
-
-def sites_known(fold: Fold) -> tuple[bool, bool]:
-    """Whether any training, and any validation case, tells bone sites apart."""
-    return any(c.has_sites for c in fold.train), any(c.has_sites for c in fold.validation)
 
 
 def train_bone(
@@ -233,68 +139,88 @@ def train_detector(
     return model.eval()
 
 
-def calibrate_model(
-    fold: Fold,
+def train_reduction(
+    cases: Sequence[TrainingCase],
+    detectors: Sequence[YOLOv5],
     *,
     config: LyticConfig,
-    bone: nn.Module,
-    detectors: Sequence[YOLOv5],
+    identity: str,
+    out: Path,
+    resume: bool,
+    on_progress: Callable[[Any], None],
     on_case: Callable[[int, int, str], None],
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Fit calibration and operating point on whole volumes of the validation patients whose lesions are known.
+) -> ThreePlanes | None:
+    """Train the second look on the detectors' candidates on the training scans and on the true lesions.
 
-    The calibration is fitted and judged on the same candidates, so its figures there are optimistic; the test patients
-    tell.
+    The detectors have learnt those very scans, so that they find more of the lesions there and fewer false ones than on
+    new scans; which candidates are true is known all the same.
 
-    Returns:
-        Calibration, operating point and metrics, as the bundle keeps them.
+    Args:
+        cases: with the bone network's masks.
+        detectors: as they ship.
+        config: of all stages; ``reduction.epochs`` 0 for no second look.
+        identity: what is trained on what.
+        out: folder of the run; this and the rest as for ``training.loop.fit``.
+        resume: go on with what it holds.
+        on_progress: is told of every step and epoch.
+        on_case: called with (done, total, case) as candidates are gathered.
     """
-    cases = [case for case in fold.validation if case.has_lesions]
-    pairs, features, scores, lesions, patients = [], [], [], [], []
-    for number, case in enumerate(cases, start=1):
-        found = find_candidates(
-            np.asarray(case.hu), spacing_mm=case.spacing_mm, bone_network=bone, detectors=detectors, config=config
-        )
-        pairs.append(candidate_pairs(found.found, case.lesions))
-        features.append(np.stack([c.features for c in found.found]) if found.found else np.zeros((0, len(FEATURES))))
-        lesions.append(len(np.unique(case.lesions[case.lesions > 0])))
-        patients.append(f"{case.cohort}/{case.patient}")
-        on_case(number, len(cases), case.case)
-    hits = [np.isin(np.arange(len(f)), p.prediction) for f, p in zip(features, pairs, strict=True)]
-    calibration = fit_calibration(np.concatenate(features), np.concatenate(hits))
-    scores = [probability(f, calibration) for f in features]
-    detections = match_candidates(pairs, scores=scores, lesions=lesions, patients=patients)
-    threshold = choose_threshold(detections, false_positives=config.false_positives)
-    rates = (0.5, 1.0, 2.0, 4.0)
-    curve = froc(detections, rates=rates, unit="scan")
-    how = (
-        f"logistic regression on {', '.join(FEATURES)}, fitted on {sum(map(len, features))} candidates of "
-        f"{len(cases)} validation scans"
+    stage = config.reduction
+    if not stage.epochs:
+        return None
+    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    spots = lesion_spots(cases)
+    for number, case in enumerate(cases):
+        kept = out.with_name(f"candidates-{key}") / f"{case.voxels}.npy"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(kept) as draft, draft.open("wb") as file:
+                np.save(file, _candidate_table(case, detectors, config=config))
+        spots += [Spot(case=number, centre=(z, y, x), is_lesion=bool(hit)) for z, y, x, hit in np.load(kept).tolist()]
+        on_case(number + 1, len(cases), case.case)
+    torch.manual_seed(config.seed + 5000)
+    network = ThreePlanes(stage)
+    loop = LoopConfig(
+        epochs=stage.epochs,
+        optimizer="adamw",
+        learning_rate=stage.learning_rate,
+        weight_decay=1e-3,
+        warmup_epochs=1,
+        ema_decay=0.998,
+        monitor="",
+        seed=config.seed + 5000,
+        precision=config.precision,
+        device=config.device,
+        prefetch=4,
     )
-    chosen = _how_chosen(config, scans=len(cases), lesions=sum(lesions), candidates=sum(map(len, features)))
-    # rounded down, so that the candidate whose probability it is stays above it
-    point = {"threshold": math.floor(threshold * 10_000) / 10_000, "chosen": chosen}
-    metrics = {
-        f"validation sensitivity at {p.false_positives:g} false positives a scan": round(p.sensitivity.value, 4)
-        for p in curve.points
-        if np.isfinite(p.sensitivity.value)
-    }
-    return (
-        {**calibration, "how": how, "features": list(FEATURES)},
-        point,
-        {**metrics, "validation lesions": sum(lesions)},
+    fit(
+        network,
+        config=loop,
+        batches=reduction_batches(cases, spots, config=stage),
+        steps=max(1, stage.samples // stage.batch),
+        loss=reduction_loss,
+        out=out,
+        on_progress=on_progress,
+        resume=resume,
+        identity=identity,
     )
+    return network.eval()
 
 
-def _how_chosen(config: LyticConfig, *, scans: int, lesions: int, candidates: int) -> str:
-    """Where the threshold comes from; with nothing to choose it by, that is said."""
-    absent = [name for name, count in (("lesion", lesions), ("candidate", candidates)) if not count]
-    if absent:
-        return (
-            f"not chosen by data: no {' and no '.join(absent)} on {scans} validation scans; choose a threshold on "
-            "patients with lesions before use"
-        )
-    return f"highest sensitivity at up to {config.false_positives:g} false positives a scan on {scans} validation scans"
+def _candidate_table(case: TrainingCase, detectors: Sequence[YOLOv5], *, config: LyticConfig) -> NDArray[np.float64]:
+    """Rows of z, y, x of a candidate's middle (indices), and 1 if it shares a voxel with a true lesion, else 0."""
+    found = candidates_in_bone(
+        np.asarray(case.hu),
+        np.asarray(case.sites),
+        spacing_mm=case.spacing_mm,
+        detectors=detectors,
+        reduction=None,
+        config=config,
+    ).found
+    hits = np.isin(np.arange(len(found)), candidate_pairs(found, case.lesions).prediction)
+    return np.array(
+        [(*c.measures.centroid_zyx, hit) for c, hit in zip(found, hits, strict=True)], dtype=np.float64
+    ).reshape(-1, 4)
 
 
 def train(
@@ -327,45 +253,13 @@ def train(
     bone, bone_metrics = train_bone(
         fold, config=config, out=run / "bone", resume=resume, on_progress=partial(on_step, "bone")
     )
-    detectors = _train_detectors(fold, bone, config=config, run=run, resume=resume, on_step=on_step, on_case=on_case)
-    calibration, point, metrics = calibrate_model(
-        fold,
-        config=config,
-        bone=as_shipped(bone, half=config.bone.planes == "all"),
-        detectors=[as_shipped(model) for model in detectors],
-        on_case=on_case,
-    )
-    metrics = {**_bone_figures(bone_metrics, sites=all(sites_known(fold))), **metrics}
-    return save_model(
-        out,
-        config=config,
-        bone=bone,
-        detectors=detectors,
-        calibration=calibration,
-        operating_point=point,
-        training_data=_described(cohort, validation, fold),
-        metrics=metrics,
-    )
-
-
-def _train_detectors(
-    fold: Fold,
-    bone: nn.Module,
-    *,
-    config: LyticConfig,
-    run: Path,
-    resume: bool,
-    on_step: Callable[[str, Any], None],
-    on_case: Callable[[int, int, str], None],
-) -> list[YOLOv5]:
-    """All members, on the cases whose bone and lesions are known, with the bone network's masks."""
-    complete = [case for case in fold.train if _complete(case)]
-    digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in bone.state_dict().values())).hexdigest()
-    folder = run / f"predicted-{digest[:16]}"
+    shipped = as_shipped(bone, half=config.bone.planes == "all")
+    complete = [case for case in fold.train if is_complete(case)]
+    digest = _digest(bone)
     cases = with_predicted_bone(
-        complete, as_shipped(bone, half=config.bone.planes == "all"), config=config, folder=folder, on_case=on_case
+        complete, shipped, config=config, folder=run / f"predicted-{digest[:16]}", on_case=on_case
     )
-    return [
+    detectors = [
         train_detector(
             cases,
             member,
@@ -377,6 +271,42 @@ def _train_detectors(
         )
         for member in range(config.detector.members)
     ]
+    fused = [as_shipped(model, half=True) for model in detectors]
+    reduction = train_reduction(
+        cases,
+        fused,
+        config=config,
+        identity="|".join(["reduction", fold.fingerprint, *map(_digest, (bone, *detectors)), str(asdict(config))]),
+        out=run / "reduction",
+        resume=resume,
+        on_progress=partial(on_step, "second look"),
+        on_case=on_case,
+    )
+    calibration, point, metrics = calibrate_model(
+        fold.validation,
+        config=config,
+        bone=shipped,
+        detectors=fused,
+        reduction=None if reduction is None else as_shipped(reduction),
+        on_case=on_case,
+    )
+    metrics = {**_bone_figures(bone_metrics, sites=all(sites_known(fold))), **metrics}
+    return save_model(
+        out,
+        config=config,
+        bone=bone,
+        detectors=detectors,
+        reduction=reduction,
+        calibration=calibration,
+        operating_point=point,
+        training_data=_described(cohort, validation, fold),
+        metrics=metrics,
+    )
+
+
+def _digest(network: nn.Module) -> str:
+    """SHA-256 of its weights."""
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in network.state_dict().values())).hexdigest()
 
 
 def _bone_figures(line: dict[str, Any], *, sites: bool) -> dict[str, float]:
