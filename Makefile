@@ -28,22 +28,35 @@ lint: $(VENV)/.installed-dev ## Lint, formatting and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# --- the shipped model, made again: hours on 2 cores; a killed run goes on where it stopped ---------------------------
+# --- the shipped models, made again: hours on 2 cores; a killed run goes on where it stopped --------------------------
 
-weights: work/model/model.toml ## Phantoms, training and the shipped lytic model, made again (hours)
-	rm -rf src/osteon/models/lytic
+SYSTEMS := lytic metastasis tumor differential fracture
+PATIENTS_lytic := --patients 61 --lesions 40
+PATIENTS_metastasis := --patients 60
+PATIENTS_tumor := --patients 140
+PATIENTS_differential := --patients 80
+PATIENTS_fracture := --patients 120
+TUNE_lytic := --validation work/lytic/tune
+
+weights: $(SYSTEMS:%=weights-%) ## Phantoms, training and all shipped models, made again (hours); weights-SYSTEM for one
+
+weights-%: work/%/model/model.toml
+	rm -rf src/osteon/models/$*
 	mkdir -p src/osteon/models
-	cp -R work/model src/osteon/models/lytic
+	cp -R work/$*/model src/osteon/models/$*
 
-work/train/cohort.json: | $(VENV)/.installed
-	$(BIN)/osteon phantom lytic --patients 61 --lesions 40 --seed 1 --out work/train
+.PRECIOUS: work/%/train/cohort.json work/%/tune/cohort.json work/%/model/model.toml
 
-work/tune/cohort.json: | $(VENV)/.installed
-	$(BIN)/osteon phantom lytic --patients 12 --seed 501 --out work/tune
+work/%/train/cohort.json: | $(VENV)/.installed
+	$(BIN)/osteon phantom $* $(PATIENTS_$*) --seed 1 --out work/$*/train
 
-work/model/model.toml: | work/train/cohort.json work/tune/cohort.json
-	$(BIN)/osteon train lytic work/train --validation work/tune --out work/model \
-		--config recipes/lytic-small.toml --resume
+work/%/tune/cohort.json: | $(VENV)/.installed
+	$(BIN)/osteon phantom $* --patients 12 --seed 501 --out work/$*/tune
+
+work/lytic/model/model.toml: | work/lytic/tune/cohort.json
+
+work/%/model/model.toml: | work/%/train/cohort.json
+	$(BIN)/osteon train $* work/$*/train $(TUNE_$*) --out work/$*/model --config recipes/$*-small.toml --resume
 
 # --- speed and accuracy figures of the README ------------------------------------------------------------------------
 
