@@ -1,14 +1,17 @@
-"""What loading a model has in common for all systems: device, system of the bundle, what cannot be used."""
+"""What writing and loading a model has in common for all systems: settings, device, system, what cannot be used."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from osteon.errors import BundleError, UsageError
+from osteon.errors import BundleError, OsteonError, UsageError
 from osteon.training.bundle import read_bundle
 from osteon.training.config import CHOICES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from osteon.training.bundle import ModelBundle
@@ -48,3 +51,50 @@ def unusable(folder: Path, error: Exception) -> BundleError:
         f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
         "again with this osteon, or use the osteon that made it"
     )
+
+
+@contextmanager
+def usable_facts(folder: Path) -> Iterator[None]:
+    """Building networks from the facts of a bundle: whatever is wrong with them becomes a ``BundleError``.
+
+    Raises:
+        BundleError: the facts cannot be used.
+    """
+    try:
+        yield
+    except BundleError:
+        raise
+    except (OsteonError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise unusable(folder, error) from error
+
+
+def config_facts(config: Any, *, started_from: str) -> dict[str, Any]:
+    """A configuration dataclass as a bundle keeps it: lists for tuples, and nothing of this machine.
+
+    Args:
+        config: with the keys "weights" and "device".
+        started_from: starting weights in words; a file of them is a path here, so that its name alone goes with the
+            model.
+    """
+    plain: dict[str, Any] = _listed(asdict(config))
+    return {**plain, "weights": started_from, "device": "auto"}
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, as TOML has them."""
+    if isinstance(value, dict):
+        return {key: _listed(one) for key, one in value.items()}
+    return [_listed(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def trained_on(bundle: ModelBundle, fingerprint: str) -> bool:
+    """Whether a scan of this fingerprint was among those of training or validation; False where a bundle has none."""
+    known = bundle.facts.training_data.get("fingerprints", ())
+    return isinstance(known, list | tuple) and fingerprint in known
+
+
+def card_warning(training_data: dict[str, Any]) -> str:
+    """The first words of a model card."""
+    if training_data.get("kind") == "phantom":
+        return "**Trained on phantoms only. Not for clinical use.** It has never seen a patient."
+    return "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."

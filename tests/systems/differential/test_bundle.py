@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from osteon.errors import BundleError, UsageError
-from osteon.systems.differential.bundle import load_model, trained_on
+from osteon.systems.bundles import trained_on
+from osteon.systems.differential.bundle import load_model
 from osteon.systems.differential.network import myeloma_logits
 
 if TYPE_CHECKING:

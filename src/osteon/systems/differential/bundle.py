@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from osteon.errors import BundleError, OsteonError, UsageError
-from osteon.systems.bundles import bundle_of, choose_device, unusable
+from osteon.errors import UsageError
+from osteon.systems.bundles import bundle_of, card_warning, choose_device, config_facts, usable_facts
 from osteon.systems.differential.config import CLASSES, DifferentialConfig
 from osteon.systems.differential.network import build_network
 from osteon.systems.differential.patients import THRESHOLD
@@ -47,14 +47,15 @@ def save_model(
     metrics: dict[str, Any],
 ) -> ModelBundle:
     """Write the bundle."""
-    # a file of starting weights is a path on this machine: its name alone goes with the model
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
     facts = ModelFacts(
         system=SYSTEM,
         name=f"{SYSTEM}-{config.backbone}",
         version="1",
         classes=CLASSES,
-        config={**plain, "weights": started_from, "learn": "all" if config.learns_all else "head", "device": "auto"},
+        config={
+            **config_facts(config, started_from=started_from),
+            "learn": "all" if config.learns_all else "head",
+        },
         operating_point=OPERATING_POINT,
         calibration=calibration,
         training_data=training_data,
@@ -76,7 +77,7 @@ def load_model(folder: Path, *, device: str = "auto") -> DifferentialModel:
     """
     chosen = choose_device(device)
     bundle = bundle_of(folder, SYSTEM)
-    try:
+    with usable_facts(folder):
         settings = {key: value for key, value in bundle.facts.config.items() if key != "weights"}
         config = replace(configure(DifferentialConfig(), settings), weights="none")
         float(bundle.facts.calibration["slope"]), float(bundle.facts.calibration["intercept"])
@@ -84,31 +85,16 @@ def load_model(folder: Path, *, device: str = "auto") -> DifferentialModel:
             raise UsageError(f"classes {bundle.facts.classes}; expected {CLASSES}")
         network = build_network(config)
         load_weights(network, bundle.weights_path(NETWORK))
-    except BundleError:
-        raise
-    except (OsteonError, KeyError, TypeError, ValueError) as error:
-        raise unusable(folder, error) from error
     return DifferentialModel(bundle=bundle, config=config, network=network.to(chosen).eval(), device=chosen)
-
-
-def trained_on(bundle: ModelBundle, fingerprint: str) -> bool:
-    """Whether pictures of a scan (see ``train.scan_fingerprint``) were among those of training or validation."""
-    known = bundle.facts.training_data.get("fingerprints", ())
-    return isinstance(known, list | tuple) and fingerprint in known
 
 
 def card_text(facts: ModelFacts, metrics: dict[str, Any]) -> str:
     """The model card, in Markdown."""
     data, config = facts.training_data, facts.config
-    warning = (
-        "**Trained on phantoms only. Not for clinical use.** It has never seen a patient."
-        if data.get("kind") == "phantom"
-        else "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."
-    )
     lines = [
         "# differential: myeloma or osteolytic metastasis on CT slices of the spine",
         "",
-        warning,
+        card_warning(data),
         "",
         "## What it is",
         "",

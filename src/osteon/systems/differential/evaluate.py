@@ -9,7 +9,7 @@ import numpy as np
 
 from osteon.errors import CohortError, OsteonError
 from osteon.report.result import StatsResult
-from osteon.systems.differential.bundle import trained_on
+from osteon.systems.bundles import trained_on
 from osteon.systems.differential.config import CLASSES
 from osteon.systems.differential.images import decode, diagnosis_of, gather_pictures, load_case, resize, scan_jpegs
 from osteon.systems.differential.network import myeloma_logits, side_of, to_probability

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from osteon.errors import BundleError, OsteonError, UsageError
-from osteon.systems.bundles import bundle_of, choose_device, unusable
+from osteon.errors import UsageError
+from osteon.systems.bundles import bundle_of, card_warning, choose_device, config_facts, usable_facts
 from osteon.systems.fracture.config import CLASSES, THRESHOLD, FractureConfig
 from osteon.systems.fracture.network import build_network
 from osteon.systems.settings import configure
@@ -51,8 +51,7 @@ def save_model(
         name=f"{SYSTEM}-{config.backbone}",
         version="1",
         classes=CLASSES,
-        # a file of starting weights is a path on this machine: its name alone goes with the model
-        config={**asdict(config), "weights": started_from, "device": "auto"},
+        config=config_facts(config, started_from=started_from),
         operating_point=OPERATING_POINT,
         calibration=CALIBRATION,
         training_data=training_data,
@@ -74,32 +73,23 @@ def load_model(folder: Path, *, device: str = "auto") -> FractureModel:
     """
     chosen = choose_device(device)
     bundle = bundle_of(folder, SYSTEM)
-    try:
+    with usable_facts(folder):
         settings = {key: value for key, value in bundle.facts.config.items() if key != "weights"}
         config = replace(configure(FractureConfig(), settings), weights="none")
         if bundle.facts.classes != CLASSES:
             raise UsageError(f"classes {bundle.facts.classes}; expected {CLASSES}")
         network = build_network(config)
         load_weights(network, bundle.weights_path(NETWORK))
-    except BundleError:
-        raise
-    except (OsteonError, KeyError, TypeError, ValueError) as error:
-        raise unusable(folder, error) from error
     return FractureModel(bundle=bundle, config=config, network=network.to(chosen).eval(), device=chosen)
 
 
 def card_text(facts: ModelFacts, metrics: dict[str, Any]) -> str:
     """The model card, in Markdown."""
     data, config = facts.training_data, facts.config
-    warning = (
-        "**Trained on phantoms only. Not for clinical use.** It has never seen a patient."
-        if data.get("kind") == "phantom"
-        else "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."
-    )
     lines = [
         "# fracture: benign or malignant vertebral fracture on MRI",
         "",
-        warning,
+        card_warning(data),
         "",
         "## What it is",
         "",

@@ -8,6 +8,7 @@ import numpy as np
 
 from osteon.errors import CohortError, OsteonError
 from osteon.report.result import StatsResult
+from osteon.systems.bundles import trained_on
 from osteon.systems.fracture.config import CLASSES, THRESHOLD
 from osteon.systems.fracture.network import probabilities
 from osteon.systems.fracture.patients import by_patient
@@ -95,8 +96,7 @@ def _warnings(model: FractureModel, cohort: Cohort, samples: Samples, failures: 
     notes = []
     if cohort.is_phantom:
         notes.append("Phantoms: these figures say nothing about patients.")
-    known = model.bundle.facts.training_data.get("fingerprints", ())
-    seen = sorted(case for case, value in samples.scan_fingerprints().items() if value in known)
+    seen = sorted(case for case, value in samples.scan_fingerprints().items() if trained_on(model.bundle, value))
     if seen:
         notes.append(f"{len(seen)} scans are among those that the model was trained on: {', '.join(seen[:5])}.")
     if len(np.unique(samples.label)) < len(CLASSES):

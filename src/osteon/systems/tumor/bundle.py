@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from osteon.errors import BundleError, OsteonError, UsageError
+from osteon.errors import UsageError
 from osteon.networks.faster_rcnn import build_detector
 from osteon.networks.sequence_classifier import SequenceClassifier
+from osteon.systems.bundles import bundle_of, card_warning, choose_device, config_facts, usable_facts
 from osteon.systems.settings import configure
 from osteon.systems.tumor.age import table_from_plain, table_to_plain
 from osteon.systems.tumor.answers import Pair
 from osteon.systems.tumor.config import CLASSES, TumorConfig
 from osteon.systems.tumor.detector import net_config
-from osteon.training.bundle import ModelBundle, ModelFacts, read_bundle, write_bundle
-from osteon.training.config import CHOICES
+from osteon.training.bundle import ModelBundle, ModelFacts, write_bundle
 from osteon.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -51,8 +49,6 @@ def save_model(
     metrics: dict[str, Any],
 ) -> ModelBundle:
     """Write the bundle."""
-    # a file of starting weights is a path on this machine: its name alone goes with the model
-    plain = _listed({**asdict(config), "weights": pair.started_from, "device": "auto"})
     how = (
         f"highest accuracy of patients answered out of {config.fusion.folds} folds, on a grid of {config.fusion.step:g}"
         if config.fusion.folds
@@ -63,7 +59,7 @@ def save_model(
         name=f"{SYSTEM}-{config.detector.backbone}",
         version="1",
         classes=CLASSES,
-        config=plain,
+        config=config_facts(config, started_from=pair.started_from),
         operating_point={
             "threshold": 0.5,
             "weights": list(chosen.weights),
@@ -80,13 +76,6 @@ def save_model(
     )
 
 
-def _listed(value: Any) -> Any:
-    """Tuples as lists, as TOML has them."""
-    if isinstance(value, dict):
-        return {key: _listed(one) for key, one in value.items()}
-    return [_listed(one) for one in value] if isinstance(value, tuple | list) else value
-
-
 def load_model(folder: Path, *, device: str = "auto") -> TumorModel:
     """Read a bundle and build its networks.
 
@@ -98,29 +87,15 @@ def load_model(folder: Path, *, device: str = "auto") -> TumorModel:
         BundleError: the bundle is damaged, of another version or of another system.
         UsageError: the device is unknown or not there.
     """
-    if device not in CHOICES["device"]:
-        raise UsageError(f"device {device!r}: expected one of {', '.join(CHOICES['device'])}")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
-    chosen = ("cuda" if there else "cpu") if device == "auto" else device
-    bundle = read_bundle(folder)
-    if bundle.facts.system != SYSTEM:
-        raise BundleError(f"{folder.name}: a model of system {bundle.facts.system!r}; expected {SYSTEM!r}")
-    try:
+    chosen = choose_device(device)
+    bundle = bundle_of(folder, SYSTEM)
+    with usable_facts(folder):
         config = replace(configure(TumorConfig(), bundle.facts.config), weights="none")
         table = table_from_plain(bundle.facts.calibration["age"])
         first, second, third = (float(weight) for weight in bundle.facts.operating_point["weights"])
         if bundle.facts.classes != CLASSES or min(first, second, third) <= 0:
             raise UsageError(f"classes {bundle.facts.classes}, weights {first}, {second}, {third}")
         pair = _networks(bundle, config, device=chosen)
-    except BundleError:
-        raise
-    except (OsteonError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"{folder.name}: what model.toml says cannot be used ({type(error).__name__}: {error}); train the model "
-            "again with this osteon, or use the osteon that made it"
-        ) from error
     return TumorModel(
         bundle=bundle, config=config, pair=pair, table=table, weights=(first, second, third), device=chosen
     )
@@ -141,11 +116,6 @@ def _networks(bundle: ModelBundle, config: TumorConfig, *, device: str) -> Pair:
 def card_text(facts: ModelFacts, metrics: dict[str, Any], table: AgeTable) -> str:
     """The model card, in Markdown."""
     data, config = facts.training_data, facts.config
-    warning = (
-        "**Trained on phantoms only. Not for clinical use.** It has never seen a patient."
-        if data.get("kind") == "phantom"
-        else "**Research software. Not a medical device.** Validate it on your own patients before you rely on it."
-    )
     shares = [
         f"| {name} | {patients} | {share:.2f} |"
         for name, patients, share in zip(table.group_names(), table.patients, table.shares, strict=True)
@@ -153,7 +123,7 @@ def card_text(facts: ModelFacts, metrics: dict[str, Any], table: AgeTable) -> st
     lines = [
         "# tumor: benign or malignant spinal tumours on sagittal MRI",
         "",
-        warning,
+        card_warning(data),
         "",
         "## What it is",
         "",

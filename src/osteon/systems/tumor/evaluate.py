@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from osteon.errors import CohortError, OsteonError
 from osteon.report.result import StatsResult
+from osteon.systems.bundles import trained_on
 from osteon.systems.protocol import SystemEvaluation
 from osteon.systems.tumor.answers import answer_cases, verdict_of
 from osteon.systems.tumor.cases import prepare_case
@@ -41,13 +42,12 @@ def evaluate(
     answers: list[PatientAnswer] = []
     failures: dict[str, str] = {}
     seen = []
-    known = model.bundle.facts.training_data.get("fingerprints", ())
     with tempfile.TemporaryDirectory() as cache:
         for number, case in enumerate(cohort.cases, start=1):
             try:
                 ready = prepare_case(cohort, case, Path(cache))
                 answers += answer_cases(model.pair, [ready], config=model.config)
-                seen += [case.case] if ready.voxels in known else []
+                seen += [case.case] if trained_on(model.bundle, ready.voxels) else []
             except OsteonError as error:
                 failures[case.case] = str(error)
             on_case(number, len(cohort.cases), case.case)
