@@ -63,3 +63,16 @@ def test_real_readers_come_from_a_file_in_the_order_named(tmp_path: Path) -> Non
         given_readers(config, patient=patients, truth=np.array([True, True, True]))
     with pytest.raises(InputError, match="no calls for 1"):
         given_readers(config, patient=np.array(["p9"]), truth=np.array([True]))
+
+
+def test_a_file_with_two_calls_of_a_reader_for_a_patient_is_refused(tmp_path: Path) -> None:
+    rows = [f"c{k},p{k // 2},1,{reader},1" for reader in ("ann", "bob", "cy") for k in range(2)]
+    rows += [f"c{k},p{k // 2},0,{reader},1" for reader in ("ann", "bob", "cy") for k in (2, 3)]
+    header, path = "case,patient,truth,reader,predicted", tmp_path / "r.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="4 cases of 2 patients"):
+        given_readers(ReaderPart(file=str(path)), patient=np.array(["p0", "p1"]), truth=np.array([True, False]))
+    twice = [f"c{k},p{k},{k},{reader},1,{what}" for reader in "abc" for k in (0, 1) for what in ("early", "late")]
+    path.write_text("\n".join([f"{header},modality", *twice]) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="2 modalities"):
+        given_readers(ReaderPart(file=str(path)), patient=np.array(["p0", "p1"]), truth=np.array([False, True]))

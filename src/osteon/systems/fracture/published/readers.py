@@ -47,7 +47,8 @@ def given_readers(config: ReaderPart, *, patient: NDArray[np.str_], truth: NDArr
     """Readers from a CSV, one row a patient and reader.
 
     Raises:
-        InputError: not three readers, a patient without a call, or another truth than the cohort's.
+        InputError: not three readers who read every patient once, a patient without a call, or another truth than the
+            cohort's.
     """
     from osteon.formats.reader_study import read_reader_study
 
@@ -57,6 +58,11 @@ def given_readers(config: ReaderPart, *, patient: NDArray[np.str_], truth: NDArr
     if study.called is None or len(names) != len(STUDIED) or unknown:
         raise InputError(
             f"{study.name}: expected calls (column predicted) of three readers, found {', '.join(study.readers)}"
+        )
+    if len(study.modalities) > 1 or len(set(study.patient.tolist())) < len(study.patient):
+        raise InputError(
+            f"{study.name}: {len(study.modalities)} modalities, {len(study.patient)} cases of "
+            f"{len(set(study.patient.tolist()))} patients; expected one call a reader and patient: keep one of each"
         )
     place = {name: k for k, name in enumerate(study.patient.tolist())}
     missing = [name for name in patient.tolist() if name not in place]
