@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from osteon.evaluation.matching import FALSE
 from osteon.evaluation.overlap import join_counts, mean_estimate, measure, pooled_estimate
 from osteon.report.result import Figure, Plot, Section, TableData
 from osteon.systems.metastasis.calibrate import match_stations
+from osteon.systems.metastasis.gallery import FalsePositive, gallery
 from osteon.systems.metastasis.infer import MATCH_TEXT
 from osteon.systems.metastasis.splits import patient_of
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 NEAR_MM = 5.0
 OTHER = "no mimic near"
+UNKNOWN = "cause unknown"
 BIN_NAMES = tuple(f"{name} cm3" for name in volume_bins([])[1])
 
 
@@ -101,16 +103,21 @@ def by_centre(answers: Answers) -> tuple[Share, ...]:
     return sensitivity_by(answers.detections, centres, threshold=answers.threshold) if centres else ()
 
 
-def false_causes(answers: Answers) -> Counter[str]:
-    """False positives at the operating point, by the kind of the nearest mimic that they touch or nearly touch."""
+def false_positives(answers: Answers) -> list[FalsePositive]:
+    """Those at the operating point, each with the kind of the nearest mimic that it touches or nearly touches."""
     detections = answers.detections
     false = (detections.outcome == FALSE) & (detections.score >= answers.threshold)
     places = [(k, n) for k, one in enumerate(answers.results) for n in range(len(one.features))]
-    found: Counter[str] = Counter()
-    for (station, number), wrong in zip(places, false, strict=True):
-        if wrong:
-            found[_cause(answers, station, number)] += 1
-    return found
+    return [
+        FalsePositive(cause=_cause(answers, k, n), result=answers.results[k], number=n, score=float(score))
+        for (k, n), wrong, score in zip(places, false, detections.score, strict=True)
+        if wrong
+    ]
+
+
+def false_causes(answers: Answers) -> Counter[str]:
+    """How many false positives at the operating point have which cause."""
+    return Counter(one.cause for one in false_positives(answers))
 
 
 def _cause(answers: Answers, station: int, number: int) -> str:
@@ -233,15 +240,17 @@ def _froc_plot(curves: Mapping[str, Froc]) -> Plot:
 
 
 def cause_section(answers: Answers, *, title: str = "False positives by cause") -> Section:
-    """How many false positives lie on which kind of mimic; needs the phantom's table of mimics."""
+    """How many false positives lie on which kind of mimic, by the phantom's table of mimics, and the surest of each."""
+    false = false_positives(answers)
     if not answers.mimics:
-        return Section(title=title, notes=("No table of mimics: causes are not known (truth.lesion_table).",))
+        note = "No table of mimics: causes are not known (truth.lesion_table)."
+        return Section(title=title, notes=(note,), gallery=gallery([replace(one, cause=UNKNOWN) for one in false]))
     there = Counter(mimic.kind for mimics in answers.mimics.values() for mimic in mimics)
-    found = false_causes(answers)
+    found = Counter(one.cause for one in false)
     rows = tuple((kind, found.get(kind, 0), there.get(kind, 0)) for kind in sorted({*there, *found}))
     note = f"A false positive belongs to the nearest mimic within {NEAR_MM:g} mm of it, both taken as balls."
     table = TableData(title=title, columns=("kind", "false positives", "mimics in the test set"), rows=rows, note=note)
-    return Section(title=title, tables=(table,))
+    return Section(title=title, tables=(table,), gallery=gallery(false))
 
 
 def _calibration_section(answers: Answers) -> Section:

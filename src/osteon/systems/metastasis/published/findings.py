@@ -11,8 +11,9 @@ from scipy import stats
 from osteon.evaluation.estimate import Estimate
 from osteon.report.result import Figure, Section, TableData
 from osteon.systems.metastasis.config import COMBINATIONS
+from osteon.systems.metastasis.gallery import gallery
 from osteon.systems.metastasis.published.study_data import RULE, SELECTED, TESTS, Cell, StudyData, claim_of
-from osteon.systems.metastasis.sections import at_threshold, by_volume, false_causes, froc_section, segmentation
+from osteon.systems.metastasis.sections import at_threshold, by_volume, false_positives, froc_section, segmentation
 from osteon.systems.reproduction import printed_figure
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def causes(cell: Cell, facts: dict[str, Any]) -> Section:
     """What the T1 + CE network took for metastases, internal test."""
     printed = facts["internal_false_positives_of_T1+CE"]
     answers = cell.answers("internal_test")
-    ours = false_causes(answers) if answers else Counter()
+    false = false_positives(answers) if answers else []
+    ours = Counter(one.cause for one in false)
     rows = tuple(
         (kind, printed.get(kind, ""), ours.get(kind, "")) for kind in [*printed, *sorted(set(ours) - set(printed))]
     )
@@ -102,7 +104,7 @@ def causes(cell: Cell, facts: dict[str, Any]) -> Section:
         rows=(*rows, total),
         note="Ours: the kind of phantom mimic beside the false positive; printed: what radiologists saw.",
     )
-    return Section(title="False positives by cause", tables=(table,))
+    return Section(title="False positives by cause", tables=(table,), gallery=gallery(false))
 
 
 def findings(data: StudyData) -> Section:
