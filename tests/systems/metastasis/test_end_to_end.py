@@ -103,6 +103,28 @@ def test_two_patients_in_one_study_are_refused(tmp_path: Path, tiny_model: Metas
         read(tmp_path / "s", tiny_model, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value", "told"),
+    [
+        ("FrameOfReferenceUID", "1.2.10", "lies over series 1.2.77.58.0.1 but has another FrameOfReferenceUID"),
+        ("ImagePositionPatient", None, "is not read: the model has networks for T1+CE, T1"),
+    ],
+)
+def test_sequences_that_do_not_belong_together_are_not_read_together_and_named(
+    tmp_path: Path, tiny_model: MetastasisModel, keyword: str, value: str | None, told: str
+) -> None:
+    write_study(tmp_path / "s", Scene(seed=58, sequences=("T1", "CE")))
+    for path in (tmp_path / "s" / "01").iterdir():
+        ds = pydicom.dcmread(path)
+        x, y, z = ds.ImagePositionPatient
+        setattr(ds, keyword, value or [x, y, z - 500])  # else far below: no overlap
+        ds.save_as(path)
+    read(tmp_path / "s", tiny_model, tmp_path / "out")
+    reading = read_reading(tmp_path / "out" / "reading.json")
+    assert (reading.verdicts["stations"], reading.operating_point["network"]) == (1, "T1")
+    assert any(told in warning and "1.2.77.58.0.2" in warning for warning in reading.warnings)
+
+
 def test_nifti_in_gives_nifti_masks(tmp_path: Path, tiny_model: MetastasisModel) -> None:
     from osteon.dicom.series import load_volume
     from osteon.formats.nifti import write_nifti

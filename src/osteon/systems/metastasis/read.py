@@ -195,26 +195,37 @@ def _findings(read: Sequence[_Read]) -> tuple[list[NDArray[np.uint16]], list[Fin
         for station, label in lesion.parts:
             tables[station][label] = number
     labels = [one.prepared.view.to_source(table[one.labels]) for one, table in zip(read, tables, strict=True)]
-    findings = [
-        _finding(
-            read[lesion.parts[0][0]], lesion.parts[0][1], labels[lesion.parts[0][0]], number, lesion.score, read[0]
-        )
-        for number, lesion in enumerate(merged, start=1)
-    ]
+    views = [ndimage.find_objects(one.labels) for one in read]  # once for all findings: a pass over the whole volume
+    sources = [ndimage.find_objects(own) for own in labels]
+    findings = []
+    for number, lesion in enumerate(merged, start=1):
+        station, label = lesion.parts[0]
+        places = _Places(label=label, view=views[station][label - 1], source=sources[station][number - 1])
+        findings.append(_finding(read[station], places, labels[station], number, lesion.score, read[0]))
     return labels, findings
 
 
-def _finding(one: _Read, label: int, source: NDArray[np.uint16], number: int, score: float, first: _Read) -> Finding:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Places:
+    """Where one finding is: its label and window on the sagittal view, and its window in the source's order."""
+
+    label: int
+    view: tuple[slice, slice, slice]
+    source: tuple[slice, slice, slice]
+
+
+def _finding(
+    one: _Read, places: _Places, source: NDArray[np.uint16], number: int, score: float, first: _Read
+) -> Finding:
     """Measured on the sagittal view of its station; box and key slice in the voxel order of the series."""
-    view = one.prepared.view
-    window = ndimage.find_objects(one.labels, max_label=label)[label - 1]
+    view, window = one.prepared.view, places.view
     shape = LesionShape(
-        start=(window[0].start, window[1].start, window[2].start), mask=np.asarray(one.labels[window] == label)
+        start=(window[0].start, window[1].start, window[2].start), mask=np.asarray(one.labels[window] == places.label)
     )
     measures = measure(shape, view.array, spacing_mm=view.grid.spacing_mm)
     slices, rows, columns = measures.centroid_zyx
     centre = view.grid.to_mm((columns, rows, slices))
-    z, y, x = ndimage.find_objects(source, max_label=number)[number - 1]
+    z, y, x = places.source
     areas = (source[z] == number).sum(axis=(1, 2))
     uid = one.station.reference.uid
     return Finding(
