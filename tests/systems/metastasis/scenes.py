@@ -60,7 +60,7 @@ def marrow_and_lesions(
     lesions = np.zeros(grid.shape, np.uint16)
     for number, place in enumerate(places, start=1):
         centre = (rng.uniform(-6, 6), rng.uniform(-6, 6), -30.0 * place + 15.0)
-        radius = rng.uniform(7, 10)
+        radius = rng.uniform(9, 11)  # neighbours stay two pixels apart
         lesions[(x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2 < radius**2] = number
     return marrow, lesions
 

@@ -75,7 +75,7 @@ def test_batches_have_the_sequences_as_channels(stations: list[StationCase], dim
 def test_the_tiny_model_has_learnt(tiny_model: MetastasisModel) -> None:
     """An untrained network reaches 0.02: far more than that shows that channels, masks and loss fit together."""
     metrics = tiny_model.bundle.metrics
-    assert metrics["T1+CE validation dice of all pixels"] > 0.3
+    assert metrics["T1+CE validation dice of all pixels"] > 0.5
     assert metrics["T1+CE validation sensitivity at 1 false positives a series"] >= 0.75
 
 
