@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from grey_picture import save_grey
 from osteon.formats.nifti import read_nifti
 from osteon.imaging.canonical import canonical
 from osteon.phantom.anatomy.person import draw_person
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 C5, L3 = 5, 22
 LUMBAR = range(20, 25)
 LEAST_SHOWN, NEAR_MM = 3, 6.0
+ROW_INCH = 2.6
 SPIDER_SLICE = "mr_lumbar_spider_png/images/1011_12.png"
 CERVICAL = {"T1": "mr_cervical_sct/t1w.nii.gz", "T2": "mr_cervical_sct/t2_a1c31d68.nii.gz"}
 NAMES = {"t1": "T1", "t2": "T2", "fs-t2": "T2, fat suppressed", "ce": "T1, gadolinium, fat suppressed"}
@@ -107,7 +109,12 @@ def axial_of(station: Station, title: str) -> Panel:
     series = next(one for one in station.series if one.sequence.role == "t2")
     volume, (pixel, _, pitch) = series.volume.array, series.volume.grid.spacing_mm
     plane = volume[::-1, volume.shape[1] // 2, :].T.astype(np.float32)
-    return Panel(title=title, image=plane, aspect=pixel / pitch)
+    return Panel(title=title, image=_neck(plane), aspect=pixel / pitch)
+
+
+def _neck(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without what lies far in front and behind."""
+    return plane[len(plane) // 5 : -len(plane) // 5]
 
 
 def real_panels(data: Path) -> dict[str, Panel]:
@@ -115,9 +122,9 @@ def real_panels(data: Path) -> dict[str, Panel]:
     t1, t2 = (canonical(read_nifti(data / CERVICAL[name])).array for name in ("T1", "T2"))
     return {
         "lumbar": Panel(title="real (SPIDER) T2", image=slice_.astype(np.float32)),
-        "t1": Panel(title="real T1", image=t1[::-1, :, t1.shape[2] // 2].astype(np.float32)),
+        "t1": Panel(title="real T1 (all there is)", image=t1[::-1, :, t1.shape[2] // 2].astype(np.float32)),
         "t2": Panel(title="real T2", image=t2[::-1, :, t2.shape[2] // 2].astype(np.float32)),
-        "axial": Panel(title="real T2, axial", image=t2[t2.shape[0] // 2].astype(np.float32)),
+        "axial": Panel(title="real, axial", image=_neck(t2[t2.shape[0] // 2].astype(np.float32))),
     }
 
 
@@ -127,18 +134,17 @@ def draw(rows: list[list[Panel]], out: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    columns = max(len(row) for row in rows)
-    figure, axes = plt.subplots(len(rows), columns, figsize=(2.1 * columns, 2.3 * len(rows)), squeeze=False)
-    for axis in axes.ravel():
-        axis.set_axis_off()
-    for row, panels in zip(axes, rows, strict=True):
-        for axis, panel in zip(row, panels, strict=False):
+    widths = [[panel.image.shape[1] / (panel.image.shape[0] * panel.aspect) for panel in row] for row in rows]
+    figure = plt.figure(figsize=(ROW_INCH * max(map(sum, widths)), ROW_INCH * 1.1 * len(rows)), layout="constrained")
+    bands = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for band, panels, shares in zip(bands, rows, widths, strict=True):
+        axes = band.subplots(1, len(panels), width_ratios=shares, squeeze=False)[0]
+        for axis, panel in zip(axes, panels, strict=True):
             low, high = np.percentile(panel.image, [1, 99.5])
             axis.imshow(panel.image, cmap="gray", vmin=low, vmax=high, aspect=panel.aspect, interpolation="bilinear")
-            axis.set_title(panel.title, fontsize=6)
-    figure.tight_layout(pad=0.3)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=100, facecolor="white", pil_kwargs={"optimize": True})
+            axis.set_title(panel.title, fontsize=7)
+            axis.set_axis_off()
+    save_grey(figure, out, dpi=90)
     plt.close(figure)
 
 
@@ -152,7 +158,7 @@ def main() -> None:
     low, high = lumbar(options.seed), cervical(options.seed)
     first = [middle_of(low, role, "phantom") for role in NAMES] + [real["lumbar"]]
     second = [middle_of(high, "t1", "phantom"), middle_of(high, "t2", "phantom"), real["t1"], real["t2"]]
-    third = [axial_of(high, "phantom T2, axial"), real["axial"]]
+    third = [axial_of(high, "phantom, axial"), real["axial"]]
     draw([first, [*second, *third]], options.out)
 
 

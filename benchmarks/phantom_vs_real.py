@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from grey_picture import save_grey
 from osteon.dicom.scan import scan
 from osteon.dicom.series import load_volume
 from osteon.geometry import Grid
@@ -217,8 +218,7 @@ def draw(subjects: list[Subject], out: Path) -> None:
                 axis.set_axis_off()
                 axis.set_title(f"{subject.name}, {name}, {window}", fontsize=6)
     figure.tight_layout(pad=0.3)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=90, facecolor="white")
+    save_grey(figure, out, dpi=90)
     plt.close(figure)
 
 
