@@ -7,8 +7,9 @@ Targets on 2 hardware threads: metastasis (3 sequences of 24 x 448 x 448) under 
 and 2 sequences of 16 x 512 x 512) under 15 s. The study is a phantom, made anew in a temporary folder. Without --model
 the model that ships is read with, or where none does, one of the default configuration with random weights, whose time
 per study is the same but for what it finds. Beside it, in a fresh process of its own: the same folders read by
-SimpleITK, and noise of the networks' input size through the same networks once; the ratio of the two is steadier than
-seconds where other work shares the machine. --profile prints where Python's time goes (CPU seconds, in this process).
+SimpleITK, and noise of the networks' input size through the same networks once. Where other work shares the machine,
+CPU seconds and the ratio of the two are steadier than wall seconds. --profile prints where Python's time goes (CPU
+seconds, in this process).
 """
 
 from __future__ import annotations
@@ -319,13 +320,17 @@ def _model(given: str, system: str, folder: Path) -> tuple[str, str]:
 
 def _show(system: str, costs: Sequence[Cost], references: Sequence[Cost], *, kind: str, threads: int) -> None:
     seconds, gibibytes = TARGETS[system]
-    ratios = [one.wall_s / other.wall_s for one, other in zip(costs, references, strict=True)]
+    pairs = list(zip(costs, references, strict=True))
+    wall, cpu = ([getattr(a, key) / getattr(b, key) for a, b in pairs] for key in ("wall_s", "cpu_s"))
     print(f"{system}, {kind}; {hardware(threads)}, no GPU; {len(costs)} runs: median (range)")
     print(f"wall {spread([one.wall_s for one in costs])} s (target {seconds:g} s)")
     print(f"CPU {spread([one.cpu_s for one in costs])} s")
     print(f"peak memory {max(one.peak_gib for one in costs):.2f} GiB (target {gibibytes:g} GiB)")
-    print(f"SimpleITK and the networks alone: wall {spread([one.wall_s for one in references])} s")
-    print(f"wall, osteon read / SimpleITK and the networks alone: {spread(ratios)}")
+    print(
+        f"SimpleITK and the networks alone: wall {spread([one.wall_s for one in references])} s, "
+        f"CPU {spread([one.cpu_s for one in references])} s"
+    )
+    print(f"osteon read / SimpleITK and the networks alone: wall {spread(wall)}, CPU {spread(cpu)}")
 
 
 if __name__ == "__main__":

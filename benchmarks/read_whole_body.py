@@ -14,11 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fresh_process import OSTEON, Cost, hardware, measure
 from osteon.dicom.ct import write_ct_series
 from osteon.geometry import Grid
 from osteon.phantom.ct.scan import draw_ct_scan
@@ -62,18 +59,10 @@ def make_study(folder: Path, *, slices: int, block: int) -> None:
     )
 
 
-def read(study: Path, out: Path, *, threads: int) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak memory (GiB) of `osteon read lytic` in a process of its own."""
-    command = [sys.executable, "-m", "osteon.cli.main", "read", "lytic", str(study), "--out", str(out)]
-    command += ["--device", "cpu", "--jobs", str(threads)]
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, env=environment)
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu, after.ru_maxrss / 2**20  # Linux counts KiB
+def read(study: Path, out: Path, *, threads: int) -> Cost:
+    """`osteon read lytic` in a process of its own."""
+    arguments = ["read", "lytic", str(study), "--out", str(out), "--device", "cpu", "--jobs", str(threads)]
+    return measure(OSTEON, arguments, threads=threads)
 
 
 def profile(study: Path, out: Path, *, threads: int) -> None:
@@ -107,12 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.profile:
             profile(study, Path(scratch) / "out", threads=options.threads)
             return
-        wall, cpu, peak = read(study, Path(scratch) / "out", threads=options.threads)
+        cost = read(study, Path(scratch) / "out", threads=options.threads)
         timings = json.loads((Path(scratch) / "out" / "reading.json").read_text())["provenance"]["timings_s"]
     share = options.slices / 1500
-    print(f"{options.slices} x 512 x 512 on {options.threads} threads, CPU, shipped model")
-    print(f"wall {wall:.0f} s (target {SECONDS * share:.0f} s), CPU {cpu:.0f} s, of these by stage (wall): {timings}")
-    print(f"peak memory {peak:.2f} GiB (target {GIBIBYTES:g} GiB at 1500 slices)")
+    print(f"{options.slices} x 512 x 512 on {hardware(options.threads)}, no GPU, shipped model")
+    print(
+        f"wall {cost.wall_s:.0f} s (target {SECONDS * share:.0f} s), CPU {cost.cpu_s:.0f} s; by stage (wall): {timings}"
+    )
+    print(f"peak memory {cost.peak_gib:.2f} GiB (target {GIBIBYTES:g} GiB at 1500 slices)")
 
 
 if __name__ == "__main__":
