@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from osteon.errors import InputError
-from osteon.files import whole_folder
-from osteon.formats.reading_json import write_reading
+from osteon.systems.study_reading import MarkedSeries, Written, write_result_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from osteon.records import Reading, Series, Volume
+    from osteon.records import Series, Volume
     from osteon.systems.lytic.read import VolumeReading
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """A result folder.
-
-    Attributes:
-        files: names of the files in it, sorted.
-        reading: as in its reading.json: warnings about missing files are added.
-    """
-
-    files: tuple[str, ...]
-    reading: Reading
-
-
 def write_results(out: Path, result: VolumeReading, *, series: Series, volume: Volume) -> Written:
-    """Write the result folder, whole or not at all.
-
-    Where no SEG and SR can be made, the masks are written as NIfTI, and a warning of the reading says why.
+    """Write the result folder, whole or not at all (``study_reading.write_result_folder``).
 
     Args:
         out: must not exist, or be empty.
@@ -42,54 +22,8 @@ def write_results(out: Path, result: VolumeReading, *, series: Series, volume: V
         series: where the volume came from; SEG and SR refer to its images.
         volume: what was read.
 
-    Returns:
-        Names of the files, and the reading as it was written.
-
     Raises:
         InputError: ``out`` exists and is not an empty folder.
     """
-    from osteon.formats.nifti import write_nifti
-    from osteon.report.reading_page import write_reading_page
-
-    reading = result.reading
-    with whole_folder(out) as draft:
-        missing = _write_dicom(draft, result, series=series, volume=volume)
-        if missing:
-            reading = replace(reading, warnings=(*reading.warnings, missing))
-            write_nifti(draft / "findings.nii.gz", result.lesion_labels, volume.grid)
-            write_nifti(draft / "bone.nii.gz", (result.bone_sites > 0).astype(np.uint8), volume.grid)
-        write_reading(draft / "reading.json", reading)
-        write_reading_page(
-            draft / "report.html",
-            reading=reading,
-            volume=volume,
-            bone_mask=result.bone_sites > 0,
-            lesion_labels=result.lesion_labels,
-            series_description=series.description,
-        )
-        names = sorted(path.name for path in draft.iterdir())
-    return Written(files=tuple(names), reading=reading)
-
-
-def _write_dicom(draft: Path, result: VolumeReading, *, series: Series, volume: Volume) -> str:
-    """Write SEG and SR; returns why not, or an empty text."""
-    from osteon.dicom.seg import write_seg
-    from osteon.dicom.series import load_headers
-    from osteon.dicom.sr import write_sr
-
-    if series.source != "dicom":
-        return "The input is no DICOM series: masks were written as NIfTI instead of SEG and SR."
-    try:
-        headers = load_headers(series)
-        seg = write_seg(
-            draft / "findings.seg.dcm",
-            masks=result.lesion_labels,
-            reading=result.reading,
-            headers=headers,
-            grid=volume.grid,
-        )
-        write_sr(draft / "findings.sr.dcm", reading=result.reading, headers=headers, grid=volume.grid, seg=seg)
-    except InputError as error:
-        (draft / "findings.seg.dcm").unlink(missing_ok=True)  # without the SR that explains it
-        return f"No SEG and SR: {error}; masks were written as NIfTI instead."
-    return ""
+    marked = MarkedSeries(series=series, volume=volume, labels=result.lesion_labels)
+    return write_result_folder(out, reading=result.reading, series=[marked], bone_mask=result.bone_sites > 0)

@@ -53,14 +53,9 @@ def load_model(folder: Path, *, device: str) -> LyticModel:
 
 def unreadable(study: Study, *, options: ReadOptions) -> str:
     """See ``protocol.System.unreadable``."""
-    from osteon.dicom.choose import FEWEST_SLICES, choose_ct_series
+    from osteon.systems.study_reading import why_no_ct
 
-    if choose_ct_series(study.series, options.series_uid) is not None:
-        return ""
-    problems = [f"series {one.uid} ({one.modality}): {one.problems[0]}" for one in study.series if one.problems]
-    kinds = sorted({one.modality for one in study.series})
-    what = f"found {', '.join(kinds)}" if kinds else "found no image series"
-    return " ".join([f"no CT series of {FEWEST_SLICES} slices or more that can be read; {what}.", *problems[:3]])
+    return why_no_ct(study, options.series_uid)
 
 
 def read_study(
@@ -71,19 +66,15 @@ def read_study(
     Raises:
         InputError: the study has no CT series that can be read.
     """
-    from osteon.dicom.choose import choose_ct_series
     from osteon.dicom.series import load_volume
-    from osteon.errors import InputError
     from osteon.systems.lytic.output import write_results
     from osteon.systems.lytic.read import read_volume
+    from osteon.systems.study_reading import ct_series, summary_of, unread_files
 
-    series = choose_ct_series(study.series, options.series_uid)
-    if series is None:
-        raise InputError(f"study {study.uid}: {unreadable(study, options=options)}")
+    series = ct_series(study, options.series_uid)
     volume = load_volume(series, jobs=options.jobs)
     notes = [warning for warning in series.warnings if warning not in volume.warnings]  # read_volume adds those
-    if found.failures:
-        notes.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
+    notes += unread_files(found)
     result = read_volume(
         volume,
         model,
@@ -95,19 +86,8 @@ def read_study(
     )
     written = write_results(out, result, series=series, volume=volume)
     reading = written.reading
-    seconds = reading.provenance.timings_s
     burden_cm3 = reading.verdicts["burden_mm3"] / 1000
-    return {
-        "study": study.uid,
-        "series": series.uid,
-        "out": str(out),
-        "files": list(written.files),
-        "findings": len(reading.findings),
-        "verdicts": reading.verdicts,
-        "warnings": list(reading.warnings),
-        "timings_s": seconds,
-        "summary": f"{len(reading.findings)} findings, burden {burden_cm3:.2f} cm3, {seconds['all']:.1f} s",
-    }
+    return summary_of(study, out, written, f"{len(reading.findings)} findings, burden {burden_cm3:.2f} cm3")
 
 
 def evaluate(model: LyticModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None]) -> SystemEvaluation:

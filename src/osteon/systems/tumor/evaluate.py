@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osteon.errors import CohortError, OsteonError
 from osteon.report.result import StatsResult
 from osteon.systems.bundles import trained_on
+from osteon.systems.cohort_evaluation import answer_each, evaluation_warnings
 from osteon.systems.protocol import SystemEvaluation
 from osteon.systems.tumor.answers import answer_cases, verdict_of
 from osteon.systems.tumor.cases import prepare_case
@@ -19,7 +19,7 @@ from osteon.systems.tumor.sections import evaluation_sections
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from osteon.cohort.manifest import Cohort
+    from osteon.cohort.manifest import Case, Cohort
     from osteon.systems.tumor.age import AgeTable
     from osteon.systems.tumor.answers import PatientAnswer
     from osteon.systems.tumor.bundle import TumorModel
@@ -39,26 +39,16 @@ def evaluate(
     Raises:
         CohortError: no case could be evaluated.
     """
-    answers: list[PatientAnswer] = []
-    failures: dict[str, str] = {}
-    seen = []
+    seen: list[str] = []
     with tempfile.TemporaryDirectory() as cache:
-        for number, case in enumerate(cohort.cases, start=1):
-            try:
-                ready = prepare_case(cohort, case, Path(cache))
-                answers += answer_cases(model.pair, [ready], config=model.config)
-                seen += [case.case] if trained_on(model.bundle, ready.voxels) else []
-            except OsteonError as error:
-                failures[case.case] = str(error)
-            on_case(number, len(cohort.cases), case.case)
-    if not answers:
-        first = next(iter(failures.values()), "it has no cases")
-        raise CohortError(f"cohort {cohort.name}: no case could be evaluated; first reason: {first}")
-    notes = ["Phantoms: these figures say nothing about patients."] if cohort.is_phantom else []
-    if seen:
-        notes.append(f"{len(seen)} studies are among those that the model was trained on: {', '.join(seen[:5])}.")
-    if failures:
-        notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
+
+        def answer(case: Case) -> PatientAnswer:
+            ready = prepare_case(cohort, case, Path(cache))
+            if trained_on(model.bundle, ready.voxels):
+                seen.append(case.case)
+            return answer_cases(model.pair, [ready], config=model.config)[0]
+
+        answers, failures = answer_each(cohort, answer, on_case=on_case)
     result = StatsResult(
         verb="evaluate",
         title=f"tumor on {cohort.name}",
@@ -70,7 +60,9 @@ def evaluate(
             "detection threshold": model.config.detector.threshold,
         },
         sections=evaluation_sections(answers, table=model.table, weights=model.weights),
-        warnings=tuple(notes),
+        warnings=evaluation_warnings(
+            cohort, seen=seen, one_class=len({one.malignant for one in answers}) < len(CLASSES), failures=failures
+        ),
     )
     return SystemEvaluation(
         result=result, rows=case_rows(answers, table=model.table, weights=model.weights), failures=failures

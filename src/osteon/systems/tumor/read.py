@@ -13,6 +13,7 @@ from osteon import __version__
 from osteon.dicom.series import load_volume
 from osteon.dicom.uids import make_uid
 from osteon.records import Box, Finding, Patient, Provenance, Reading
+from osteon.systems.study_reading import MarkedSeries
 from osteon.systems.tumor.answers import PatientAnswer, SequenceAnswer, answer_frames, verdict_of
 from osteon.systems.tumor.config import CLASSES, SEQUENCES
 from osteon.systems.tumor.frames import grey_frames
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.imaging.sagittal import Sagittal
-    from osteon.records import Series, Volume
+    from osteon.records import Volume
     from osteon.systems.tumor.bundle import TumorModel
     from osteon.systems.tumor.frames import Chosen
     from osteon.systems.tumor.fusion import Verdict
@@ -33,20 +34,11 @@ KIND = "spinal tumour"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SeriesReading:
-    """One series with its mask: uint16 (z, y, x) on the volume's grid; k marks finding number k."""
-
-    series: Series
-    volume: Volume
-    labels: NDArray[np.uint16]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class StudyReading:
     """A reading with its series; the first is that of ``reading.series_uid``."""
 
     reading: Reading
-    series: tuple[SeriesReading, ...]
+    series: tuple[MarkedSeries, ...]
 
 
 def read_series(
@@ -72,7 +64,7 @@ def read_series(
     """
     started, loading = time.perf_counter(), 0.0
     answers: list[SequenceAnswer] = []
-    read: list[SeriesReading] = []
+    read: list[MarkedSeries] = []
     found: list[Finding] = []
     notes = [*chosen.notes]
     for number, (kind, series) in enumerate(chosen.series, start=1):
@@ -86,7 +78,7 @@ def read_series(
             labels = view.to_source(_marked(answer, view, number=len(found) + 1))
             found.append(_finding(answer, labels, volume, number=len(found) + 1, first=chosen.series[0][1].uid))
         answers.append(answer)
-        read.append(SeriesReading(series=series, volume=volume, labels=labels))
+        read.append(MarkedSeries(series=series, volume=volume, labels=labels))
         notes += volume.warnings
         on_progress(number, len(chosen.series), "sequences")
     known = patient or Patient()

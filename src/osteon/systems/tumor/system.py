@@ -72,42 +72,31 @@ def read_study(
         InputError: no sequence that can be read, or two patients or dates in one study.
     """
     from osteon.dicom.sequences import check_one_examination
+    from osteon.systems.study_reading import summary_of, unread_files, write_result_folder
     from osteon.systems.tumor.frames import choose_series
-    from osteon.systems.tumor.output import write_results
     from osteon.systems.tumor.read import read_series
 
     chosen = choose_series(study.series, given=options.roles, series_uid=options.series_uid)
     check_one_examination([one for _, one in chosen.series])
-    warnings = []
-    if found.failures:
-        warnings.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
     result = read_series(
         chosen,
         model,
         study_uid=study.uid,
         patient=study.patient,
-        warnings=warnings,
+        warnings=unread_files(found),
         jobs=options.jobs,
         on_progress=options.on_progress,
     )
-    written = write_results(out, result)
-    reading = written.reading
-    verdicts, seconds = reading.verdicts, reading.provenance.timings_s
-    return {
-        "study": study.uid,
-        "series": reading.series_uid,
-        "out": str(out),
-        "files": list(written.files),
-        "findings": len(reading.findings),
-        "verdicts": verdicts,
-        "warnings": list(reading.warnings),
-        "timings_s": seconds,
-        "summary": (
-            f"{verdicts['diagnosis']}, probability of malignancy {verdicts['probability_malignant']:.2f}, resting on "
-            f"{verdicts['rests_on']}; detected on {verdicts['sequences_with_detection']} of "
-            f"{verdicts['sequences_read']} sequences, {seconds['all']:.1f} s"
-        ),
-    }
+    first, *others = result.series
+    shown = [first, *(one for one in others if one.labels.any())]
+    written = write_result_folder(out, reading=result.reading, series=shown)
+    verdicts = written.reading.verdicts
+    text = (
+        f"{verdicts['diagnosis']}, probability of malignancy {verdicts['probability_malignant']:.2f}, resting on "
+        f"{verdicts['rests_on']}; detected on {verdicts['sequences_with_detection']} of "
+        f"{verdicts['sequences_read']} sequences"
+    )
+    return summary_of(study, out, written, text)
 
 
 def evaluate(model: TumorModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None]) -> SystemEvaluation:
