@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon.errors import CohortError, OsteonError
 from osteon.report.result import StatsResult
 from osteon.systems.bundles import trained_on
+from osteon.systems.cohort_evaluation import answer_each, evaluation_warnings
 from osteon.systems.fracture.config import CLASSES, THRESHOLD
 from osteon.systems.fracture.network import probabilities
 from osteon.systems.fracture.patients import by_patient
 from osteon.systems.fracture.samples import case_samples, joined
-from osteon.systems.fracture.sections import Answers, evaluation_sections
+from osteon.systems.fracture.sections import evaluation_sections
 from osteon.systems.protocol import SystemEvaluation
+from osteon.systems.scored import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from osteon.cohort.manifest import Cohort
+    from osteon.cohort.manifest import Case, Cohort
     from osteon.systems.fracture.bundle import FractureModel
     from osteon.systems.fracture.samples import Samples
 
@@ -39,17 +40,11 @@ def evaluate(
     Raises:
         CohortError: no case could be evaluated.
     """
-    parts: list[Samples] = []
-    failures: dict[str, str] = {}
-    for number, case in enumerate(cohort.cases, start=1):
-        try:
-            parts.append(case_samples(cohort, case, None, config=model.config))
-        except OsteonError as error:
-            failures[case.case] = str(error)
-        on_case(number, len(cohort.cases), case.case)
-    if not parts:
-        first = next(iter(failures.values()), "it has no cases")
-        raise CohortError(f"cohort {cohort.name}: no case could be evaluated; first reason: {first}")
+
+    def cut(case: Case) -> Samples:
+        return case_samples(cohort, case, None, config=model.config)
+
+    parts, failures = answer_each(cohort, cut, on_case=on_case)
     samples = joined(parts)
     score = probabilities(model.network, samples.patches, config=model.config)
     patients = by_patient(samples.patient, score, samples.label)
@@ -64,10 +59,21 @@ def evaluate(
             "boxes": "the true ones of the cohort: finding the vertebra is not part of these figures",
         },
         sections=evaluation_sections(
-            Answers(label=samples.label, score=score, patient=samples.patient, unit="slices"),
-            Answers(label=patients.label, score=patients.probability, patient=patients.name, unit="patients"),
+            Answers(label=samples.label, score=score, patient=samples.patient, unit="slices", threshold=THRESHOLD),
+            Answers(
+                label=patients.label,
+                score=patients.probability,
+                patient=patients.name,
+                unit="patients",
+                threshold=THRESHOLD,
+            ),
         ),
-        warnings=_warnings(model, cohort, samples, failures),
+        warnings=evaluation_warnings(
+            cohort,
+            seen=sorted(case for case, value in samples.scan_fingerprints().items() if trained_on(model.bundle, value)),
+            one_class=len(np.unique(samples.label)) < len(CLASSES),
+            failures=failures,
+        ),
     )
     return SystemEvaluation(result=result, rows=rows_of(samples, score), failures=failures)
 
@@ -90,17 +96,3 @@ def rows_of(samples: Samples, score: NDArray[np.float64]) -> list[dict[str, Any]
             }
         )
     return rows
-
-
-def _warnings(model: FractureModel, cohort: Cohort, samples: Samples, failures: dict[str, str]) -> tuple[str, ...]:
-    notes = []
-    if cohort.is_phantom:
-        notes.append("Phantoms: these figures say nothing about patients.")
-    seen = sorted(case for case, value in samples.scan_fingerprints().items() if trained_on(model.bundle, value))
-    if seen:
-        notes.append(f"{len(seen)} scans are among those that the model was trained on: {', '.join(seen[:5])}.")
-    if len(np.unique(samples.label)) < len(CLASSES):
-        notes.append("One class only: no AUROC, and half of the figures are not defined.")
-    if failures:
-        notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
-    return tuple(notes)

@@ -74,36 +74,25 @@ def read_study(
         InputError: no place was given, T1 or T2 is missing, or two patients or dates are in one study.
     """
     from osteon.dicom.sequences import check_one_examination
-    from osteon.systems.fracture.output import write_results
     from osteon.systems.fracture.read import Place, read_place
     from osteon.systems.fracture.stations import pick_stations
+    from osteon.systems.study_reading import MarkedSeries, summary_of, unread_files, write_result_folder
 
     place = Place(box=options.box, point_mm=options.point_mm)
     stations, notes = pick_stations(study.series, roles=options.roles, series_uid=options.series_uid)
     check_one_examination([one for station in stations for one in station.series.values()])
-    warnings = list(notes)
-    if found.failures:
-        warnings.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
+    warnings = [*notes, *unread_files(found)]
     options.on_progress(0, 1, "reading")
     result = read_place(study, stations, model, place, warnings=warnings, jobs=options.jobs)
-    written = write_results(out, result)
+    marked = MarkedSeries(series=result.series, volume=result.volume, labels=result.labels)
+    written = write_result_folder(out, reading=result.reading, series=[marked])
     options.on_progress(1, 1, "reading")
-    reading = written.reading
-    verdicts, seconds = reading.verdicts, reading.provenance.timings_s
-    return {
-        "study": study.uid,
-        "series": reading.series_uid,
-        "out": str(out),
-        "files": list(written.files),
-        "findings": len(reading.findings),
-        "verdicts": verdicts,
-        "warnings": list(reading.warnings),
-        "timings_s": seconds,
-        "summary": (
-            f"{verdicts['diagnosis']}, probability of malignancy {verdicts['probability_malignant']:.2f}; "
-            f"slices: {verdicts['slices_read']}, {seconds['all']:.1f} s"
-        ),
-    }
+    verdicts = written.reading.verdicts
+    text = (
+        f"{verdicts['diagnosis']}, probability of malignancy {verdicts['probability_malignant']:.2f}; "
+        f"slices: {verdicts['slices_read']}"
+    )
+    return summary_of(study, out, written, text)
 
 
 def evaluate(model: FractureModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None]) -> SystemEvaluation:

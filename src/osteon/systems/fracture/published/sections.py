@@ -12,7 +12,7 @@ from osteon.evaluation.intervals import proportion
 from osteon.evaluation.paired import holm, mcnemar_of
 from osteon.evaluation.published import load_facts
 from osteon.report.result import Figure, Plot, Section, TableData, TestResult
-from osteon.systems.fracture.config import CLASSES
+from osteon.systems.fracture.config import CLASSES, THRESHOLD
 from osteon.systems.fracture.patients import by_patient
 from osteon.systems.fracture.published.features import (
     STUDY,
@@ -24,8 +24,9 @@ from osteon.systems.fracture.published.features import (
     table_one,
 )
 from osteon.systems.fracture.published.readers import STUDIED, Readings, given_readers, simulated_readers
-from osteon.systems.fracture.sections import HIGHEST, RULE, STUDIED_FIGURES, Answers, auroc, confusion_plot, roc_plot
+from osteon.systems.fracture.sections import HIGHEST, RULE, STUDIED_FIGURES
 from osteon.systems.reproduction import find_claim, printed_figure
+from osteon.systems.scored import Answers, auroc, confusion_plot, roc_plot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,6 +75,7 @@ def gather(cohort: Cohort, facts: list[dict[str, Any]], *, config: StudyConfig, 
             score=np.array(one["score"], dtype=np.float64),
             patient=np.array(one["patient"], dtype=np.str_),
             unit="slices",
+            threshold=THRESHOLD,
         )
         for one in facts
     )
@@ -81,7 +83,9 @@ def gather(cohort: Cohort, facts: list[dict[str, Any]], *, config: StudyConfig, 
         np.concatenate([getattr(one, part) for one in folds]) for part in ("patient", "score", "label")
     )
     found = by_patient(names, scores, labels)
-    patients = Answers(label=found.label, score=found.probability, patient=found.name, unit="patients")
+    patients = Answers(
+        label=found.label, score=found.probability, patient=found.name, unit="patients", threshold=THRESHOLD
+    )
     case_of = {case.patient: case for case in reversed(cohort.cases)}
     features = cohort_features(cohort, [case_of[name] for name in patients.patient.tolist()])
     truth = patients.label > 0
@@ -168,8 +172,18 @@ def _table_two(data: StudyData, called: dict[str, NDArray[np.bool_]], config: St
         title="Table 2: three readers and the network",
         figures=tuple(figures),
         plots=(
-            confusion_plot("The network", data.patients, caption=f"{len(data.patients.label)} patients. {HIGHEST}"),
-            roc_plot("ROC of patients", {config.network.backbone: data.patients}, caption="AUROC in the legend."),
+            confusion_plot(
+                "The network",
+                data.patients,
+                classes=CLASSES,
+                caption=f"{len(data.patients.label)} patients. {HIGHEST}",
+            ),
+            roc_plot(
+                "ROC of patients",
+                {config.network.backbone: data.patients},
+                positive=CLASSES[1],
+                caption="AUROC in the legend.",
+            ),
         ),
         notes=(HIGHEST, "Every patient is answered once, by the network that did not see them."),
     )
@@ -231,7 +245,11 @@ def _by_fold(data: StudyData) -> Section:
         title="Slices, fold by fold",
         figures=tuple(figures),
         plots=(
-            roc_plot("ROC of slices by fold", {f"fold {k}": one for k, one in enumerate(data.folds, start=1)}),
+            roc_plot(
+                "ROC of slices by fold",
+                {f"fold {k}": one for k, one in enumerate(data.folds, start=1)},
+                positive=CLASSES[1],
+            ),
             Plot(
                 kind="curves",
                 title="Validation loss",
