@@ -45,6 +45,6 @@ def test_known_scans_and_cases_that_fail_are_named(made: tuple[Cohort, ModelBund
     done = evaluate(load_model(bundle.folder, device="cpu"), some)
     assert list(done.failures) == ["p1"]
     assert any("2 scans are among those that the model was trained on: p0, p2" in w for w in done.result.warnings)
-    assert any("One diagnosis only" in w for w in done.result.warnings)
+    assert any("One class only" in w for w in done.result.warnings)
     with pytest.raises(CohortError, match="no case could be evaluated; first reason: case p1"):
         evaluate(load_model(bundle.folder, device="cpu"), replace(cohort, cases=(bad,)))

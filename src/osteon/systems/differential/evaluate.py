@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon.errors import CohortError, OsteonError
+from osteon.errors import CohortError
 from osteon.report.result import StatsResult
 from osteon.systems.bundles import trained_on
+from osteon.systems.cohort_evaluation import answer_each, evaluation_warnings
 from osteon.systems.differential.config import CLASSES
 from osteon.systems.differential.images import decode, diagnosis_of, gather_pictures, load_case, resize, scan_jpegs
 from osteon.systems.differential.network import myeloma_logits, side_of, to_probability
 from osteon.systems.differential.patients import THRESHOLD, by_patient, calibrated, mean_logit
-from osteon.systems.differential.sections import Answers, evaluation_sections
+from osteon.systems.differential.sections import evaluation_sections
 from osteon.systems.differential.train import scan_fingerprints
 from osteon.systems.protocol import SystemEvaluation
+from osteon.systems.scored import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,17 +53,7 @@ def evaluate(
     Raises:
         CohortError: no case could be evaluated.
     """
-    results: list[CaseResult] = []
-    failures: dict[str, str] = {}
-    for number, case in enumerate(cohort.cases, start=1):
-        try:
-            results.append(evaluate_case(model, cohort, case))
-        except OsteonError as error:
-            failures[case.case] = str(error)
-        on_case(number, len(cohort.cases), case.case)
-    if not results:
-        first = next(iter(failures.values()), "it has no cases")
-        raise CohortError(f"cohort {cohort.name}: no case could be evaluated; first reason: {first}")
+    results, failures = answer_each(cohort, partial(evaluate_case, model, cohort), on_case=on_case)
     logits = np.concatenate([one.logits for one in results])
     sizes = [len(one.logits) for one in results]
     labels = np.repeat([one.label for one in results], sizes)
@@ -79,15 +72,21 @@ def evaluate(
             "lesions": "the true ones of the cohort: finding them is not part of these figures",
         },
         sections=evaluation_sections(
-            Answers(label=labels, score=to_probability(logits), patient=names, unit="slices"),
+            Answers(label=labels, score=to_probability(logits), patient=names, unit="slices", threshold=THRESHOLD),
             Answers(
                 label=patients.label,
                 score=calibrated(patients.logit, calibration),
                 patient=patients.name,
                 unit="patients",
+                threshold=THRESHOLD,
             ),
         ),
-        warnings=_warnings(cohort, results, failures),
+        warnings=evaluation_warnings(
+            cohort,
+            seen=sorted(one.case.case for one in results if one.seen),
+            one_class=len({one.label for one in results}) < len(CLASSES),
+            failures=failures,
+        ),
     )
     return SystemEvaluation(result=result, rows=[_row(one, calibration) for one in results], failures=failures)
 
@@ -128,17 +127,3 @@ def _row(result: CaseResult, calibration: dict[str, Any]) -> dict[str, Any]:
         "slices": len(result.logits),
         "slices_for_myeloma": int((result.logits >= 0).sum()),
     }
-
-
-def _warnings(cohort: Cohort, results: list[CaseResult], failures: dict[str, str]) -> tuple[str, ...]:
-    notes = []
-    if cohort.is_phantom:
-        notes.append("Phantoms: these figures say nothing about patients.")
-    seen = sorted(one.case.case for one in results if one.seen)
-    if seen:
-        notes.append(f"{len(seen)} scans are among those that the model was trained on: {', '.join(seen[:5])}.")
-    if len({one.label for one in results}) < len(CLASSES):
-        notes.append("One diagnosis only: no AUROC, and half of the figures are not defined.")
-    if failures:
-        notes.append(f"{len(failures)} of {len(cohort.cases)} cases could not be evaluated and are left out.")
-    return tuple(notes)

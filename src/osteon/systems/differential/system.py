@@ -55,14 +55,9 @@ def load_model(folder: Path, *, device: str) -> DifferentialModel:
 
 def unreadable(study: Study, *, options: ReadOptions) -> str:
     """See ``protocol.System.unreadable``."""
-    from osteon.dicom.choose import FEWEST_SLICES, choose_ct_series
+    from osteon.systems.study_reading import why_no_ct
 
-    if choose_ct_series(study.series, options.series_uid) is not None:
-        return ""
-    problems = [f"series {one.uid} ({one.modality}): {one.problems[0]}" for one in study.series if one.problems]
-    kinds = sorted({one.modality for one in study.series})
-    what = f"found {', '.join(kinds)}" if kinds else "found no image series"
-    return " ".join([f"no CT series of {FEWEST_SLICES} slices or more that can be read; {what}.", *problems[:3]])
+    return why_no_ct(study, options.series_uid)
 
 
 def read_study(
@@ -73,16 +68,12 @@ def read_study(
     Raises:
         InputError: the study has no CT series that can be read, or the lesion mask does not fit it.
     """
-    from osteon.dicom.choose import choose_ct_series
     from osteon.dicom.series import load_volume
-    from osteon.errors import InputError
-    from osteon.systems.differential.output import write_results
     from osteon.systems.differential.read import read_volume
     from osteon.systems.lesion_source import given_lesions, lytic_lesions
+    from osteon.systems.study_reading import MarkedSeries, ct_series, summary_of, unread_files, write_result_folder
 
-    series = choose_ct_series(study.series, options.series_uid)
-    if series is None:
-        raise InputError(f"study {study.uid}: {unreadable(study, options=options)}")
+    series = ct_series(study, options.series_uid)
     volume = load_volume(series, jobs=options.jobs)
     started = time.perf_counter()
     if options.lesions is not None:
@@ -92,8 +83,7 @@ def read_study(
             volume, series, study_uid=study.uid, device=model.device, on_progress=options.on_progress
         )
     notes = [warning for warning in series.warnings if warning not in volume.warnings]
-    if found.failures:
-        notes.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
+    notes += unread_files(found)
     result = read_volume(
         volume,
         model,
@@ -104,7 +94,8 @@ def read_study(
         warnings=tuple(notes),
         seconds_before=time.perf_counter() - started,
     )
-    written = write_results(out, result, series=series, volume=volume)
+    marked = MarkedSeries(series=series, volume=volume, labels=result.lesion_labels)
+    written = write_result_folder(out, reading=result.reading, series=[marked])
     reading = written.reading
     verdicts = reading.verdicts
     answer = (
@@ -112,19 +103,8 @@ def read_study(
         if verdicts["diagnosis"]
         else "no lesion, no answer"
     )
-    seconds = reading.provenance.timings_s
     counted = f"lesions: {len(reading.findings)}, slices: {verdicts['slices_read']}"
-    return {
-        "study": study.uid,
-        "series": series.uid,
-        "out": str(out),
-        "files": list(written.files),
-        "findings": len(reading.findings),
-        "verdicts": verdicts,
-        "warnings": list(reading.warnings),
-        "timings_s": seconds,
-        "summary": f"{answer}; {counted}, {seconds['all']:.1f} s",
-    }
+    return summary_of(study, out, written, f"{answer}; {counted}")
 
 
 def evaluate(model: DifferentialModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None]) -> SystemEvaluation:

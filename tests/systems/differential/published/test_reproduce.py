@@ -12,8 +12,8 @@ from osteon.evaluation.published import load_facts
 from osteon.systems.differential import system
 from osteon.systems.differential.published.honest import accuracy_gap, leak_of
 from osteon.systems.differential.published.reproduce import study_config
-from osteon.systems.differential.sections import Answers
 from osteon.systems.protocol import ReproduceOptions
+from osteon.systems.scored import Answers
 from tests.systems.differential.make import TINY, write_cohort_of
 from tests.systems.differential.test_network import pictures
 
@@ -133,7 +133,7 @@ def test_the_recipes_hold_what_is_printed() -> None:
 def answers(right: list[bool], patients: list[str]) -> Answers:
     label = np.arange(len(right)) % 2
     score = np.where(right, label, 1 - label).astype(float)
-    return Answers(label=label, score=score, patient=np.array(patients), unit="slices")
+    return Answers(label=label, score=score, patient=np.array(patients), unit="slices", threshold=0.5)
 
 
 def test_the_gap_resamples_patients_of_both_sides_together() -> None:

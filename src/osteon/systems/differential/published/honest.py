@@ -10,7 +10,8 @@ from osteon.evaluation.intervals import bootstrap_estimate, cluster_codes, resam
 from osteon.evaluation.published import load_facts
 from osteon.imaging.perceptual import ALIKE_BITS, nearest, perceptual_hash
 from osteon.report.result import Section, TableData
-from osteon.systems.differential.sections import estimates
+from osteon.systems.differential.sections import STUDIED_FIGURES
+from osteon.systems.scored import estimates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from osteon.evaluation.estimate import Estimate
     from osteon.systems.differential.images import Pictures
-    from osteon.systems.differential.sections import Answers
+    from osteon.systems.scored import Answers
 
 SPLITS = ("by image", "by patient")
 MOST_HASHED = 4000
@@ -65,8 +66,8 @@ def honest_section(
     gaps = {name: accuracy_gap(one[SPLITS[0]], one[SPLITS[1]]) for name, one in answers.items()}
     rows = []
     for name, one in answers.items():
-        cells = [_cell(estimates(one[split])["accuracy"], percent=True) for split in SPLITS]
-        areas = [_cell(estimates(one[split])["AUROC"], percent=False) for split in SPLITS]
+        cells = [_cell(estimates(one[split], STUDIED_FIGURES)["accuracy"], percent=True) for split in SPLITS]
+        areas = [_cell(estimates(one[split], STUDIED_FIGURES)["AUROC"], percent=False) for split in SPLITS]
         accuracy = f"{100 * printed[name][4]:.1f} %" if name in printed else ""
         rows.append((name, accuracy, *cells, _cell(gaps[name], percent=True), *areas))
     table = TableData(
@@ -110,7 +111,10 @@ def in_words(
     answers: dict[str, dict[str, Answers]], gaps: dict[str, Estimate], *, shared: dict[str, Any], folds: int
 ) -> str:
     """One paragraph on the difference, with this run's own figures."""
-    accuracy = {split: [100 * estimates(one[split])["accuracy"].value for one in answers.values()] for split in SPLITS}
+    accuracy = {
+        split: [100 * estimates(one[split], STUDIED_FIGURES)["accuracy"].value for one in answers.values()]
+        for split in SPLITS
+    }
     gap = [100 * one.value for one in gaps.values()]
     certain = sum(one.low > 0 for one in gaps.values())
     reversed_ = sum(one.high < 0 for one in gaps.values())

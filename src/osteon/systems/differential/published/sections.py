@@ -9,18 +9,11 @@ import numpy as np
 from osteon.evaluation.published import load_facts
 from osteon.report.result import Figure, Plot, Section, TableData
 from osteon.systems.differential.config import CLASSES
+from osteon.systems.differential.patients import THRESHOLD
 from osteon.systems.differential.published.honest import SPLITS, honest_section
-from osteon.systems.differential.sections import (
-    RULE,
-    STUDIED_FIGURES,
-    Answers,
-    confusion_plot,
-    counts_of,
-    estimates,
-    join,
-    roc_plot,
-)
+from osteon.systems.differential.sections import RULE, STUDIED_FIGURES
 from osteon.systems.reproduction import find_claim, printed_figure
+from osteon.systems.scored import Answers, confusion_plot, counts_of, estimates, join, roc_plot
 
 if TYPE_CHECKING:
     from osteon.cohort.manifest import Cohort
@@ -80,6 +73,7 @@ def _answers(test: dict[str, Any], unit: str) -> Answers:
         score=np.array(test["score"], dtype=np.float64),
         patient=np.array(test["patient"], dtype=np.str_),
         unit=unit,
+        threshold=THRESHOLD,
     )
 
 
@@ -116,7 +110,7 @@ def _table_two(answers: dict[str, dict[str, Answers]]) -> Section:
     printed = load_facts(STUDY)["also_printed"]["table2"]
     rows: list[Figure] = []
     for backbone, by_split in answers.items():
-        found = {split: (estimates(one), counts_of(one)) for split, one in by_split.items()}
+        found = {split: (estimates(one, STUDIED_FIGURES), counts_of(one)) for split, one in by_split.items()}
         for k, name in enumerate((*STUDIED_FIGURES, "AUROC")):
             text = printed[backbone][k] if backbone in printed and k < len(STUDIED_FIGURES) else "not printed"
             for split, (estimate, counts) in found.items():
@@ -145,7 +139,7 @@ def _table_two(answers: dict[str, dict[str, Answers]]) -> Section:
 
 def _confusions(answers: dict[str, dict[str, Answers]]) -> Section:
     plots = [
-        confusion_plot(f"{name}, {split}", one, caption=f"{len(one.label)} test slices.")
+        confusion_plot(f"{name}, {split}", one, classes=CLASSES, caption=f"{len(one.label)} test slices.")
         for name, by_split in answers.items()
         for split, one in by_split.items()
     ]
@@ -154,7 +148,12 @@ def _confusions(answers: dict[str, dict[str, Answers]]) -> Section:
 
 def _rocs(answers: dict[str, dict[str, Answers]]) -> Section:
     plots = [
-        roc_plot(f"ROC, {split}", {name: one[split] for name, one in answers.items()}, caption="AUROC in the legend.")
+        roc_plot(
+            f"ROC, {split}",
+            {name: one[split] for name, one in answers.items()},
+            positive=CLASSES[1],
+            caption="AUROC in the legend.",
+        )
         for split in SPLITS
     ]
     return Section(title="Figure 3: ROC curves", plots=tuple(plots))
@@ -162,7 +161,7 @@ def _rocs(answers: dict[str, dict[str, Answers]]) -> Section:
 
 def _curves(config: StudyConfig, facts: dict[str, Any], answers: dict[str, dict[str, Answers]]) -> Section:
     """Accuracy and loss of the three networks with the highest test accuracy by image, as the study chose them."""
-    scored = {name: estimates(one[SPLITS[0]])["accuracy"].value for name, one in answers.items()}
+    scored = {name: estimates(one[SPLITS[0]], STUDIED_FIGURES)["accuracy"].value for name, one in answers.items()}
     best = sorted(config.backbones, key=lambda name: -scored[name])[:_BEST]
     plots = []
     for name in best:
@@ -196,7 +195,7 @@ def _patients(config: StudyConfig, facts: dict[str, Any]) -> Section:
         folds = [facts[stage(name, f"fold{k + 1}")]["patients"] for k in range(config.data.folds)]
         answers = join([_answers(one, "patients") for one in folds])
         counts = counts_of(answers)
-        found = estimates(answers)
+        found = estimates(answers, STUDIED_FIGURES)
         for figure in ("sensitivity", "specificity", "accuracy", "AUROC"):
             rows.append(
                 Figure(name=figure, estimate=found[figure], group=name, counts=counts.get(figure, ""), rule=RULE)
