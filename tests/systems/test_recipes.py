@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from osteon.errors import UsageError
+from osteon.systems.lytic.config import LyticConfig
 from osteon.systems.protocol import ReproduceOptions
 from osteon.systems.recipes import load_recipe, merged, recipe_names, study_settings
 from osteon.systems.registry import SYSTEMS
+from osteon.systems.settings import configure
 
 
 def test_settings_go_over_a_recipe_table_by_table() -> None:
@@ -32,3 +34,9 @@ def test_a_profile_goes_over_the_published_recipe_and_the_callers_settings_over_
     found = study_settings("tumor", ReproduceOptions(profile="small", settings={"data": {"test_share": 0.5}}))
     assert found["data"] == {**published["data"], **small["data"], "test_share": 0.5}
     assert found["frames"] == published["frames"]
+
+
+def test_lytic_as_published_has_no_stage_that_the_study_has_not() -> None:
+    config = configure(LyticConfig(), load_recipe("lytic", "published")["train"])
+    assert config.reduction.epochs == 0
+    assert (config.bone.planes, config.detector.members, config.detector.size) == ("axial", 3, "l")
