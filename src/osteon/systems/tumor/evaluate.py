@@ -44,9 +44,10 @@ def evaluate(
 
         def answer(case: Case) -> PatientAnswer:
             ready = prepare_case(cohort, case, Path(cache))
+            (found,) = answer_cases(model.pair, [ready], config=model.config)
             if trained_on(model.bundle, ready.voxels):
                 seen.append(case.case)
-            return answer_cases(model.pair, [ready], config=model.config)[0]
+            return found
 
         answers, failures = answer_each(cohort, answer, on_case=on_case)
     result = StatsResult(
