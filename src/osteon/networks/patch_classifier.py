@@ -73,7 +73,7 @@ class PatchClassifier(nn.Module):
         return TIMM.get(self.config.backbone, self.config.backbone).partition(".")[0]
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Logits (n,) from patches (n, channels, y, x), each channel of mean 0 and SD 1."""
+        """Logits (n,) from patches (n, channels, y, x), scaled as in training."""
         features: Tensor = self.backbone(self.stem(patches))  # (n, F)
         logits: Tensor = self.head(self.dropout(features))
         return logits[:, 0]

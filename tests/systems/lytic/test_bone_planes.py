@@ -187,19 +187,42 @@ def test_doubtful_marrow_is_bone_under_the_surface_alone():
     assert chance[2, 5, 5] == 250
 
 
-def test_bright_voxels_in_doubt_are_bone_and_dark_ones_are_not():
-    class Doubt(FakeBone):
-        """A chance of 0.3 wherever there is a body."""
+class HuNet(FakeBone):
+    """A chance of bone by the middle channel's attenuation: ``table`` of (from HU, logit), rising."""
 
-        def forward(self, images):
-            logits = super().forward(images)
-            logits[:, 0] = torch.where(images[:, 1] > 0, -0.85, -30.0)
-            return logits
+    def __init__(self, *table):
+        super().__init__()
+        self.table = table
 
-    hu = np.full((40, 48, 48), 40, dtype=np.int16)
-    hu[10:30, 10:38, 10:38] = 300
+    def forward(self, images):
+        logits = super().forward(images)
+        low, high = BoneConfig().window_hu
+        logits[:, 0] = -30.0
+        for least, logit in self.table:
+            logits[:, 0] = torch.where(images[:, 1] * (high - low) + low > least, logit, logits[:, 0])
+        return logits
+
+
+def test_bright_voxels_in_doubt_are_bone_beside_sure_bone_and_dark_ones_are_not():
+    hu = np.full((40, 60, 60), 40, dtype=np.int16)
+    hu[8:32, 10:30, 10:30] = 200
+    hu[10:30, 12:28, 12:28] = 500
+    hu[8:32, 42:50, 42:50] = 200  # bright, in doubt, but far from bone
+    network = HuNet((0.0, -0.85), (350.0, 30.0))  # soft tissue and more: 0.3; dense: sure
     settled = BoneConfig(threshold=0.6, bright_hu=150, bright_threshold=0.1, core_threshold=0.9)
-    bone = bone_masks(Doubt(), hu, spacing_mm=(1.0, 1.0, 1.0), config=settled) > 0
-    assert np.array_equal(bone, hu > 150)
-    strict = BoneConfig(threshold=0.6, bright_hu=150, bright_threshold=0.5, core_threshold=0.9)
-    assert not bone_masks(Doubt(), hu, spacing_mm=(1.0, 1.0, 1.0), config=strict).any()
+    bone = bone_masks(network, hu, spacing_mm=(1.0, 1.0, 1.0), config=settled) > 0
+    assert bone[20, 14:26, 10:30].all()
+    assert bone[8:32, 20, 20].all()
+    assert not bone[hu < 150].any()
+    assert not bone[:, 42:50, 42:50].any()
+    strict = BoneConfig(threshold=0.6, bright_hu=150, bright_threshold=0.6, core_threshold=0.9)
+    assert not (bone_masks(network, hu, spacing_mm=(1.0, 1.0, 1.0), config=strict) > 0)[8:9].any()
+
+
+@pytest.mark.parametrize(("cortex_hu", "expected"), [(250, False), (500, True)])
+def test_what_has_no_cortex_is_no_bone_however_sure_the_network(cortex_hu, expected):
+    hu = np.full((40, 60, 60), 40, dtype=np.int16)
+    hu[8:32, 10:34, 10:34] = cortex_hu
+    hu[10:30, 12:32, 12:32] = 200
+    bone = bone_masks(HuNet((150.0, 30.0)), hu, spacing_mm=(1.0, 1.0, 1.0), config=CONFIG) > 0
+    assert bone[20, 20, 20] == expected

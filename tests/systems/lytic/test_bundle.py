@@ -90,3 +90,18 @@ def test_an_unknown_device_is_the_callers_mistake(trained):
 def test_a_device_that_is_not_there_is_the_callers_mistake(trained):
     with pytest.raises(UsageError, match="no GPU"):
         load_model(trained[0], device="cuda")
+
+
+def test_an_older_bundle_reads_as_it_was_calibrated(trained, tmp_path):
+    folder = tmp_path / "old"
+    shutil.copytree(trained[0], folder)
+    text = (folder / "model.toml").read_text()
+    start = text.index("[config.reduction]")
+    end = text.find("\n[", start)
+    text = text[:start] + (text[end + 1 :] if end > 0 else "")
+    kept = [line for line in text.splitlines() if not line.startswith(("bright_", "sha256_reduction"))]
+    (folder / "model.toml").write_text("\n".join(kept) + "\n")
+    old = load_model(folder, device="cpu")
+    assert old.reduction is None
+    assert old.config.bone.bright_threshold == 1.0
+    assert next(old.detectors[0].parameters()).dtype is torch.float32

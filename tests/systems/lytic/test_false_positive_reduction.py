@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from osteon.errors import CohortError
 from osteon.systems.lytic.config import ReductionConfig
 from osteon.systems.lytic.false_positive_reduction import (
     Spot,
@@ -80,11 +79,12 @@ def test_batches_are_half_lesions_and_repeat():
     assert 0.3 < torch.cat([wanted for _, wanted in first]).mean() < 0.7
 
 
-@pytest.mark.parametrize("kept", [[], [True], [False]])
-def test_one_kind_alone_is_refused(kept):
-    spots = [Spot(case=0, centre=(1, 1, 1), is_lesion=kind) for kind in kept]
-    with pytest.raises(CohortError, match=r"reduction\.epochs=0"):
-        batches([scene()], spots, config=CONFIG)
+def test_a_bent_lesion_is_taught_on_itself():
+    lesions = np.zeros((9, 9, 9), dtype=np.uint16)
+    lesions[4, 1:8, 1:8] = 3
+    lesions[4, 2:7, 2:7] = 0  # a ring
+    (spot,) = lesion_spots([case("a", lesions=lesions)])
+    assert lesions[spot.centre] == 3
 
 
 def test_no_candidate_no_answer():

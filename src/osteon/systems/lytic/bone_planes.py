@@ -48,6 +48,10 @@ TOGETHER = 8
 SEAL_MM, LARGEST_HOLE_MM3 = 2.0, 40000.0
 """Gaps of the cortex up to twice the first are sealed before cavities up to the second are filled: a lumbar body has
 30 000 to 45 000 mm3. The spinal canal is open at both ends and stays empty."""
+CORTEX_HU, CORTEX_SHARE, CORTEX_MM3 = 300.0, 0.02, 1000.0
+"""A part from the third size on of which less than the second exceeds the first has no cortex: an enhanced kidney."""
+BRIGHT_REACH_MM = 4.5
+"""How far from sure bone bright voxels in doubt may lie."""
 SHELL_CHANCE = 0.4
 """What closes a cavity."""
 EMPTY_HU = -200.0
@@ -172,8 +176,8 @@ def bone_masks(
     """Site number of every bone voxel and 0 elsewhere, uint8 (z, y, x), of an axial volume in HU.
 
     The network's cubes are coarser than the scan: where it is in doubt, the scan's own voxels decide, bright ones being
-    bone at a lower chance. Cavities that bone encloses on all sides are filled up to ``LARGEST_HOLE_MM3``; outside the
-    body is no bone.
+    bone at a lower chance if sure bone is near. Cavities that bone encloses on all sides are filled up to
+    ``LARGEST_HOLE_MM3``; what has no cortex and what is outside the body is no bone.
     """
     cubes = _to_cubes(hu, spacing_mm=spacing_mm, config=config)
     body = _body(cubes, pixel_mm=config.pixel_mm)
@@ -183,6 +187,8 @@ def bone_masks(
     chance[~body] = 0
     least, least_bright = 255 * config.threshold, 255 * min(config.threshold, config.bright_threshold)
     _settle_core(chance, config=config)
+    _clear_without_cortex(chance, cubes, config=config)
+    near = _near(chance > least, pixel_mm=config.pixel_mm)
     cavities = _cavities(chance > 255 * SHELL_CHANCE, pixel_mm=config.pixel_mm)
     result = np.zeros(hu.shape, dtype=np.uint8)
     depth, (height, width) = hu.shape[0], hu.shape[1:]
@@ -194,7 +200,8 @@ def bone_masks(
             continue
         mixed = chance[below] * (1 - share) + chance[above] * share
         fine = cv2.resize(mixed, (width, height), interpolation=cv2.INTER_LINEAR)
-        bone = (fine > least) | ((fine > least_bright) & (hu[index] > config.bright_hu))
+        close = cv2.resize(near[nearest], (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
+        bone = (fine > least) | (close & (fine > least_bright) & (hu[index] > config.bright_hu))
         cavity = cv2.resize(cavities[nearest], (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
         bone |= cavity & (hu[index] > EMPTY_HU)
         named = cv2.resize(sites[nearest], (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -268,6 +275,28 @@ def _settle_core(chance: NDArray[np.uint8], *, config: BoneConfig) -> None:
     loose = chance > 255 * config.core_threshold
     deep = ndimage.binary_erosion(loose, ndimage.generate_binary_structure(3, 1), border_value=1)
     np.maximum(chance, CORE_CHANCE, out=chance, where=deep)
+
+
+def _clear_without_cortex(chance: NDArray[np.uint8], cubes: NDArray[np.uint8], *, config: BoneConfig) -> None:
+    """Take away, in place, connected parts of sure bone that are large and nowhere as dense as cortex."""
+    parts, count = ndimage.label(chance > 255 * config.threshold)
+    if not count:
+        return
+    low, high = config.window_hu
+    dense = cubes > 255 * (CORTEX_HU - low) / (high - low)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    cortex = np.bincount(parts[dense], minlength=count + 1)
+    lacking = (sizes * config.pixel_mm**3 >= CORTEX_MM3) & (cortex < CORTEX_SHARE * sizes)
+    lacking[0] = False
+    chance[lacking[parts]] = 0
+
+
+def _near(sure: NDArray[np.bool_], *, pixel_mm: float) -> NDArray[np.uint8]:
+    """1 within ``BRIGHT_REACH_MM`` of sure bone."""
+    ball = ndimage.generate_binary_structure(3, 1)
+    return np.asarray(
+        ndimage.binary_dilation(sure, ball, iterations=max(1, round(BRIGHT_REACH_MM / pixel_mm))), np.uint8
+    )
 
 
 def _cavities(bone: NDArray[np.bool_], *, pixel_mm: float) -> NDArray[np.uint8]:

@@ -43,8 +43,9 @@ class LyticModel:
 
     @property
     def precision(self) -> str:
-        """What the networks compute in: "bf16" or "fp32"."""
-        return "bf16" if next(self.bone.parameters()).dtype is torch.bfloat16 else "fp32"
+        """What the networks compute in: "bf16" if any does in bfloat16, else "fp32"."""
+        half = any(next(net.parameters()).dtype is torch.bfloat16 for net in (self.bone, *self.detectors))
+        return "bf16" if half else "fp32"
 
 
 def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
@@ -69,7 +70,8 @@ def load_model(folder: Path, *, device: str = "auto") -> LyticModel:
         bundle=bundle,
         config=config,
         bone=_ready(fuse(bone), chosen, half=config.bone.planes == "all"),
-        detectors=tuple(_ready(fuse(model), chosen, half=True) for model in detectors),
+        # older bundles were calibrated on detectors in full precision
+        detectors=tuple(_ready(fuse(m), chosen, half="reduction" in bundle.facts.config) for m in detectors),
         reduction=None if reduction is None else _ready(fuse(reduction), chosen),
         device=chosen,
     )
@@ -204,8 +206,8 @@ def card_text(
         "",
         "## Not for",
         "",
-        "Diagnosis or treatment decisions; sclerotic lesions; children; scans with bone cement or metal, which it has "
-        "not seen.",
+        "Diagnosis or treatment decisions; sclerotic lesions; children. Enhanced organs and vessels that touch bone "
+        "may be taken for bone.",
         "",
     ]
     return "\n".join(lines)

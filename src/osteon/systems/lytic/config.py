@@ -62,6 +62,7 @@ class BoneConfig:
         _check_stage(self, stage="bone", stride=16)
         check_range("bone.validation_slices", self.validation_slices, low=1)
         check_choice("bone.planes", self.planes, PLANES)
+        check_range("bone.bright_hu", self.bright_hu, low=-1024, high=3071)
         for key in ("threshold", "bright_threshold", "core_threshold"):
             check_range(f"bone.{key}", getattr(self, key), low=0, high=1)
         check_range("bone.residual_units", self.residual_units, low=0)

@@ -7,7 +7,7 @@ that is complete is not trained again.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -159,25 +159,31 @@ def train_reduction(
         cases: with the bone network's masks.
         detectors: as they ship.
         config: of all stages; ``reduction.epochs`` 0 for no second look.
-        identity: what is trained on what.
+        identity: of the scans, the bone network and the detectors.
         out: folder of the run; this and the rest as for ``training.loop.fit``.
         resume: go on with what it holds.
         on_progress: is told of every step and epoch.
         on_case: called with (done, total, case) as candidates are gathered.
+
+    Returns:
+        The network; None where none is wanted, or where the scans show no lesion or no false candidate to learn from.
     """
     stage = config.reduction
     if not stage.epochs:
         return None
+    identity = f"{identity}|{asdict(config.bone)}|{asdict(config.detector)}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     spots = lesion_spots(cases)
     for number, case in enumerate(cases):
-        kept = out.with_name(f"candidates-{key}") / f"{case.voxels}.npy"
+        kept = out.with_name(f"candidates-{key}") / f"{case.fingerprint}.npy"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(kept) as draft, draft.open("wb") as file:
                 np.save(file, _candidate_table(case, detectors, config=config))
         spots += [Spot(case=number, centre=(z, y, x), is_lesion=bool(hit)) for z, y, x, hit in np.load(kept).tolist()]
         on_case(number + 1, len(cases), case.case)
+    if len({spot.is_lesion for spot in spots}) < 2:
+        return None
     torch.manual_seed(config.seed + 5000)
     network = ThreePlanes(stage)
     loop = LoopConfig(
@@ -202,7 +208,7 @@ def train_reduction(
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=identity,
+        identity=f"second look|{identity}|{asdict(stage)}",
     )
     return network.eval()
 
@@ -276,12 +282,14 @@ def train(
         cases,
         fused,
         config=config,
-        identity="|".join(["reduction", fold.fingerprint, *map(_digest, (bone, *detectors)), str(asdict(config))]),
+        identity="|".join([fold.fingerprint, *map(_digest, (bone, *detectors))]),
         out=run / "reduction",
         resume=resume,
         on_progress=partial(on_step, "second look"),
         on_case=on_case,
     )
+    if reduction is None:
+        config = replace(config, reduction=replace(config.reduction, epochs=0))
     calibration, point, metrics = calibrate_model(
         fold.validation,
         config=config,
