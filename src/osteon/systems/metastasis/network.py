@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 SLICES_AT_ONCE = 8
 
 
+RARE_LOGIT = -4.0
+"""Where the answer starts: lesions are rare, and a network that starts at one half spends its first epochs on that."""
+
+
 def build_network(combination: str, config: NetworkConfig) -> NearestUNet:
     """The network of one combination of sequences; seed torch before."""
-    return build_nearest_unet(
+    network = build_nearest_unet(
         NearestUNetConfig(
             dimensions=config.dimensions,
             in_channels=len(sequences_of(combination)),
@@ -34,6 +38,8 @@ def build_network(combination: str, config: NetworkConfig) -> NearestUNet:
             levels=config.levels,
         )
     )
+    torch.nn.init.constant_(network.head.bias, RARE_LOGIT)
+    return network
 
 
 def as_input(images: NDArray[np.uint8]) -> Tensor:
@@ -67,11 +73,32 @@ def batches(
                 image, mask = augment_planar(
                     image, _mask(stations[which], piece), config=augmentation, generator=generator
                 )
+                image, mask = _cropped(image, mask, side=config.crop, generator=generator)
                 images.append(image)
                 masks.append(mask[None])
             yield {"image": as_input(np.stack(images)), "mask": torch.from_numpy(np.stack(masks)).float()}
 
     return make
+
+
+def _cropped(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], *, side: int, generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A square in the plane of images and mask (..., rows, columns), with some of a lesion anywhere in it if it can."""
+    if not side:
+        return image, mask
+    window: list[slice] = []
+    lesion = np.argwhere(mask)[:, -2:]
+    pixel = lesion[int(generator.integers(len(lesion)))] if len(lesion) else None
+    for axis, length in enumerate(mask.shape[-2:]):
+        if pixel is None:
+            start = int(generator.integers(max(length - side, 0) + 1))
+        else:
+            start = int(pixel[axis]) - int(generator.integers(side))
+        start = int(np.clip(start, 0, max(length - side, 0)))
+        window.append(slice(start, start + side))
+    rows, columns = window
+    return image[..., rows, columns], mask[..., rows, columns]
 
 
 def steps(config: NetworkConfig) -> int:

@@ -81,33 +81,21 @@ def read_study(
     from osteon.dicom.sequences import check_one_examination
     from osteon.systems.metastasis.output import write_results
     from osteon.systems.metastasis.read import read_stations
+    from osteon.systems.study_reading import summary_of, unread_files
 
     sequences = _sequences(study, options)
     check_one_examination([one for station in sequences.stations for one in station.series.values()])
-    warnings = []
-    if found.failures:
-        warnings.append(f"{len(found.failures)} files of the input could not be read; see `osteon info`.")
     result = read_stations(
-        study, sequences, model, warnings=warnings, jobs=options.jobs, on_progress=options.on_progress
+        study, sequences, model, warnings=unread_files(found), jobs=options.jobs, on_progress=options.on_progress
     )
     written = write_results(out, result)
     reading = written.reading
-    seconds = reading.provenance.timings_s
     burden_cm3 = reading.verdicts["burden_mm3"] / 1000
-    return {
-        "study": study.uid,
-        "series": reading.series_uid,
-        "out": str(out),
-        "files": list(written.files),
-        "findings": len(reading.findings),
-        "verdicts": reading.verdicts,
-        "warnings": list(reading.warnings),
-        "timings_s": seconds,
-        "summary": (
-            f"{len(reading.findings)} metastases in {len(result.stations)} series ({reading.verdicts['sequences']}), "
-            f"{burden_cm3:.2f} cm3, {seconds['all']:.1f} s"
-        ),
-    }
+    text = (
+        f"{len(reading.findings)} metastases in {len(result.stations)} series ({reading.verdicts['sequences']}), "
+        f"{burden_cm3:.2f} cm3"
+    )
+    return summary_of(study, out, written, text)
 
 
 def evaluate(model: MetastasisModel, cohort: Cohort, *, on_case: Callable[[int, int, str], None]) -> SystemEvaluation:

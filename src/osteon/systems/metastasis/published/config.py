@@ -64,8 +64,10 @@ class StudyConfig:
 
     data: DataPart = field(default_factory=DataPart)
     input: InputConfig = field(default_factory=InputConfig)
-    unet2d: NetworkConfig = field(default_factory=lambda: NetworkConfig(width=64, levels=5))
-    unet3d: NetworkConfig = field(default_factory=lambda: NetworkConfig(dimensions=3, width=32, levels=4, batch=2))
+    unet2d: NetworkConfig = field(default_factory=lambda: NetworkConfig(width=64, levels=5, crop=0))
+    unet3d: NetworkConfig = field(
+        default_factory=lambda: NetworkConfig(dimensions=3, width=32, levels=4, batch=2, crop=0)
+    )
     mask_threshold: float = 0.5
     precision: str = "32-true"
     resamples: int = 2000
