@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HELP = """Read studies with a model and write the results.
 
-MODEL is a bundle's folder, or a system's name (lytic, metastasis) for the small model that ships with osteon, which was
+MODEL is a bundle's folder, or a system's name for the small model that ships with osteon (lytic, metastasis, fracture),
 trained on phantoms only; the bundle says which system reads. STUDY is a folder, a zip, a DICOMDIR, a DICOM or a NIfTI
 file. OUT gets reading.json, findings.seg.dcm, findings.sr.dcm and report.html; with several studies, a numbered folder
 each.
