@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-dev ## Lint, formatting and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# --- the shipped models, made again: hours on 2 cores; a killed run goes on where it stopped --------------------------
+# --- the small models, made again: hours on 2 cores; a killed run goes on where it stopped --------------------------
 
 SYSTEMS := lytic metastasis tumor differential fracture
 PATIENTS_lytic := --patients 61 --lesions 40
@@ -38,7 +38,7 @@ PATIENTS_differential := --patients 80
 PATIENTS_fracture := --patients 120
 TUNE_lytic := --validation work/lytic/tune
 
-weights: $(SYSTEMS:%=weights-%) ## Phantoms, training and all shipped models, made again (hours); weights-SYSTEM for one
+weights: $(SYSTEMS:%=weights-%) ## Phantoms and the small models, made again (hours); weights-SYSTEM for one
 
 weights-%: work/%/model/model.toml
 	rm -rf src/osteon/models/$*
