@@ -35,6 +35,7 @@ TINY = TumorConfig(
     sequence=SequenceConfig(backbone="tiny", frames=4, side=32, epochs=2, batch=4, samples=32, learning_rate=4e-3),
     age=AgeConfig(edges=(50.0,)),
     fusion=FusionConfig(folds=2),
+    precision="bf16-mixed",  # as published
     device="cpu",
 )
 

@@ -158,7 +158,8 @@ class TumorConfig:
         detector, sequence, age, fusion: see there.
         weights: where both backbones start: "imagenet", "none" or a file of the backbone's weights.
         seed: of everything random.
-        precision, device: of training.
+        precision: of the sequence model's training; the detector's is always "32-true", for its boxes' sake.
+        device: of training.
 
     Raises:
         UsageError: an impossible value.

@@ -98,7 +98,7 @@ def train_detector(
             weight_decay=1e-4,
             momentum=0.9,
             seed=config.seed,
-            precision=config.precision,
+            precision="32-true",  # bfloat16 would round the boxes to whole pixels and more
             device=config.device,
             clip_norm=10.0,
         ),
