@@ -38,7 +38,8 @@ def build_network(combination: str, config: NetworkConfig) -> NearestUNet:
             levels=config.levels,
         )
     )
-    torch.nn.init.constant_(network.head.bias, RARE_LOGIT)
+    if network.head.bias is not None:
+        torch.nn.init.constant_(network.head.bias, RARE_LOGIT)
     return network
 
 
