@@ -28,7 +28,7 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 OBLIQUE = (0.36, 0.48, -0.8, -0.8, 0.6, 0.0)
 
 
-_COUNT = itertools.count(1)
+_COUNT = itertools.count(10**6)  # as many digits for all: as texts they sort in the order they were made
 
 
 def _new_uid() -> str:
