@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,18 @@ def test_average_follows_the_weights_and_is_what_is_kept(tmp_path: Path) -> None
     assert not torch.equal(last["average.0.weight"], last["model.0.weight"])
     torch.testing.assert_close(last["average.0.weight"], last["model.0.weight"], atol=0.05, rtol=0)
     assert int(last["average.1.num_batches_tracked"]) == STEPS
+
+
+def test_the_last_epoch_is_kept_where_none_can_be_chosen(tmp_path: Path) -> None:
+    config = LoopConfig(epochs=3, patience=1, monitor="m", device="cpu")
+    result, model = _fit(tmp_path / "run", config=config, validate=lambda *_: {"m": float("nan")})
+    assert (len(result.history), result.best_epoch) == (3, 3)
+    kept, last = load_file(result.best), load_file(result.last)
+    assert all(torch.equal(tensor, last[f"model.{name}"]) for name, tensor in kept.items())
+    assert torch.equal(model.state_dict()["0.weight"], kept["0.weight"])
+    sometimes = iter([float("nan"), 0.0, float("nan")])
+    result, _ = _fit(tmp_path / "other", config=replace(config, patience=0), validate=lambda *_: {"m": next(sometimes)})
+    assert result.best_epoch == 2
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])

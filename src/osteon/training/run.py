@@ -128,11 +128,14 @@ def update_average(run: Run, step: int) -> None:
 
 
 def best_epoch(run: Run) -> int:
-    """Index of the best epoch so far: the first that no other beats; a metric that is no number beats none."""
-    if not run.config.monitor:
-        return len(run.history) - 1
+    """Index of the best epoch so far: the first that no other beats; a metric that is no number beats none.
+
+    While no epoch has a number (validation images without a lesion, say), there is nothing to choose by: the last.
+    """
     sign = 1 if run.config.monitor_mode == "max" else -1
-    values = [entry["val"][run.config.monitor] for entry in run.history]
+    values = [entry["val"].get(run.config.monitor) for entry in run.history]
+    if all(value is None for value in values):
+        return len(run.history) - 1
     scores = [-math.inf if value is None else sign * value for value in values]
     return scores.index(max(scores))
 

@@ -15,6 +15,7 @@ from osteon.systems.lytic.published import detection
 from osteon.systems.lytic.published.config import BonePart, DataPart, DetectionPart
 from osteon.systems.lytic.published.detection import (
     average,
+    cut_out,
     open_products,
     predict,
     predict_together,
@@ -78,6 +79,53 @@ def test_boxes_lie_on_the_lesions_of_the_products(products: detection.Products) 
     assert annotated
     assert len(random) == 8
     assert not annotated & random
+
+
+def test_parts_show_lesions_and_bone_where_they_are() -> None:
+    plane = np.zeros((96, 128), dtype=np.uint8)
+    plane[20:60, 30:90] = 100
+    box = np.array([[50, 30, 58, 40]], dtype=np.float32)
+    plane[30:40, 50:58] = 255
+    generator = np.random.default_rng(5)
+    middles, shown = set(), 0
+    for _ in range(60):
+        part, boxes = cut_out(plane, box, side=32, generator=generator)
+        assert part.shape == (40, 40)
+        shown += len(boxes)
+        for x0, y0, x1, y1 in boxes.round().astype(int):
+            assert part[y0:y1, x0:x1].min() == 255  # the box is on the lesion
+            assert (part == 255).sum() == (x1 - x0) * (y1 - y0)  # and all that is seen of it
+            middles.add((x0, y0))
+    assert shown >= 36  # of 60, two thirds of which are cut out round it
+    assert len(middles) > 20
+    healthy = [cut_out(plane, box[:0], side=32, generator=generator) for _ in range(20)]
+    assert all(part.any() and boxes.shape == (0, 4) for part, boxes in healthy)
+    empty, none = cut_out(np.zeros((32, 32), np.uint8), box[:0], side=32, generator=generator)
+    assert (empty.shape, len(none)) == ((32, 32), 0)
+
+
+@pytest.mark.parametrize("crop", [0, 32])
+def test_batches_have_the_size_of_the_part_and_every_image_equally_often(
+    products: detection.Products, crop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = products.of({"s02", "s03"}, annotated=True)
+    part = replace(PART, crop=crop, crops=2, batch=2, mosaic=0.0)
+    drawn = []
+    single = detection.draw_boxes_sample
+    monkeypatch.setattr(
+        detection, "draw_boxes_sample", lambda load, k, **rest: drawn.append(k) or single(load, k, **rest)
+    )
+    steps = len(rows) * 2 // 2
+    made = list(detection._batches(products, rows, part, steps=steps)(0, np.random.default_rng(0)))
+    assert {tuple(images.shape) for images, _ in made} == {(2, 3, crop or 64, crop or 64)}
+    assert sorted(drawn) == sorted(list(range(len(rows))) * 2)
+    assert sum(len(targets) for _, targets in made) > 0
+
+
+def test_objectness_is_yolov5_s_own_unless_told() -> None:
+    assert detection._loss_config(replace(PART, image=640)).gains(1)[1] == 1
+    assert detection._loss_config(replace(PART, image=640, crop=320)).gains(1)[1] == 0.25
+    assert detection._loss_config(replace(PART, crop=32, objectness=2.0)).gains(1)[1] == 2
 
 
 def test_average_precision_of_perfect_missing_and_false_boxes(products: detection.Products) -> None:

@@ -148,6 +148,7 @@ def test_too_few_patients_are_said_at_once(tmp_path: Path) -> None:
         ({"detection": {"image": 100}}, r"detection\.image.*multiple of 32"),
         ({"bone": {"crop": 640}}, r"bone\.crop"),
         ({"data": {"folds": 1}}, r"data\.folds"),
+        ({"detection": {"crop": 100}}, r"detection\.crop.*multiple of 32"),
         ({"detection": {"epoch": 3}}, r"detection\.epoch.*unknown.*epochs"),
         ({"train": {}}, "'train' is unknown"),
     ],
@@ -160,8 +161,14 @@ def test_impossible_settings_are_named(settings: dict[str, Any], words: str) -> 
 @pytest.mark.parametrize("profile", ["small", "full"])
 def test_both_recipes_are_whole(profile: str) -> None:
     config = study_config(ReproduceOptions(profile=profile))
-    assert (config.data.folds, config.detection.members >= 2, len(config.tried()) >= 2) == (5, True, True)
+    assert (config.data.folds >= 3, config.detection.members >= 2, len(config.tried()) >= 2) == (True, True, True)
     if profile == "full":
+        assert (config.data.folds, config.data.stratified, config.precision) == (5, False, "32-true")
+        assert (config.bone.schedule, config.bone.whole_batch) == ("constant", False)
+        detection = config.detection
+        assert (detection.image, detection.crop, detection.crops, detection.optimizer, detection.objectness) == (
+            640, 0, 1, "sgd", 0.0,
+        )  # fmt: skip
         assert (config.bone.epochs, config.bone.size, config.detection.size, config.detection.members) == (
             100, 512, "l", 3,
         )  # fmt: skip

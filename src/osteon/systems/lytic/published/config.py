@@ -19,6 +19,7 @@ class DataPart:
         bone_share: of the others; they teach bone, the rest teach detection.
         bone_validation: share of the bone patients that choose the epoch.
         folds: of the detection patients.
+        stratified: patients with and without lesions are dealt to the test and the folds each for themselves.
         slices_per_segment: of each bone patient.
         slices_per_patient: of each detection patient, with or without a lesion.
         background_share: of those, without a lesion.
@@ -33,6 +34,7 @@ class DataPart:
     bone_share: float = 0.25
     bone_validation: float = 0.2
     folds: int = 5
+    stratified: bool = False
     slices_per_segment: int = 10
     slices_per_patient: int = 81
     background_share: float = 0.1
@@ -51,6 +53,8 @@ class BonePart:
         epochs: of training.
         crops: from each image in an epoch.
         batch, learning_rate: of Adam.
+        schedule: of the learning rate: constant, cosine or linear.
+        whole_batch: one Dice coefficient over a batch, not the mean of its images' (``training.dice``).
         threshold: probability from which a pixel is bone.
     """
 
@@ -63,6 +67,8 @@ class BonePart:
     crops: int = 4
     batch: int = 16
     learning_rate: float = 1e-3
+    schedule: str = "constant"
+    whole_batch: bool = False
     threshold: float = 0.5
 
 
@@ -75,6 +81,11 @@ class DetectionPart:
         members: networks in the ensemble.
         image: side of the images in pixels; multiple of 32.
         start: folder of a bundle that ``osteon weights import`` wrote; "" for random weights.
+        crop: side of the parts of images that are learnt from, mostly round lesions; 0 for whole images. What is
+            found is always found on whole images.
+        crops: how often each image is drawn in an epoch.
+        optimizer: sgd or adamw.
+        objectness: gain of the objectness loss; 0 for YOLOv5's own, which is 1 at 640 pixels and falls with the area.
         epochs, batch, learning_rate, momentum, weight_decay, warmup_epochs, ema_decay: of training.
         flip_horizontal, flip_vertical, mosaic: probabilities.
         scale, translate, value: ranges of augmentation; ``value`` is the V of HSV.
@@ -87,6 +98,10 @@ class DetectionPart:
     members: int = 3
     image: int = 640
     start: str = ""
+    crop: int = 0
+    crops: int = 1
+    optimizer: str = "sgd"
+    objectness: float = 0.0
     epochs: int = 100
     batch: int = 16
     learning_rate: float = 0.01
@@ -152,6 +167,10 @@ class StudyConfig:
             (bone.size % 16 == 0 and bone.crop % 16 == 0, "bone.size", (bone.size, bone.crop), "multiples of 16"),
             (0 < bone.crop <= bone.size, "bone.crop", bone.crop, "at most bone.size"),
             (detection.image % 32 == 0 and detection.image > 0, "detection.image", detection.image, "a multiple of 32"),
+            (detection.crop % 32 == 0, "detection.crop", detection.crop, "a multiple of 32, or 0"),
+            (0 <= detection.crop <= detection.image, "detection.crop", detection.crop, "at most detection.image"),
+            (detection.crops >= 1, "detection.crops", detection.crops, "1 or more"),
+            (detection.objectness >= 0, "detection.objectness", detection.objectness, "0 or more"),
             (detection.members >= 1, "detection.members", detection.members, "1 or more"),
             (min(bone.epochs, detection.epochs, self.grid.epochs) >= 1, "epochs", 0, "1 or more"),
             (len(self.grid.learning_rate) > 0 and len(self.grid.scale) > 0, "grid", self.grid, "a value of each"),

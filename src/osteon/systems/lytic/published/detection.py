@@ -40,6 +40,11 @@ Found = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 ENOUGH_RECALL = 0.98
 """YOLOv5 keeps its own anchors where these answer for so many of the boxes (documentation, "AutoAnchor")."""
 RESAMPLES = 200
+# Where parts of images are learnt from (a choice, as for the detector that ships):
+ROUND_LESIONS = 0.67
+"""Share of the parts of an image with lesions that are cut out round one."""
+REACH, OFF_CENTRE = 0.62, 0.45
+"""From the middle of a part to its edge, in sides of what is learnt from; how far off a lesion may lie, in that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,11 +165,11 @@ def train_network(
     """
     torch.manual_seed(seed)
     model = _network(products, train, part)
-    steps = max(1, len(train) // part.batch)
+    steps = max(1, len(train) * part.crops // part.batch)
 
     def loss(net: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
         images, targets = batch
-        parts = yolo_loss(net(images), targets, model, YoloLossConfig(image_size=part.image))
+        parts = yolo_loss(net(images), targets, model, _loss_config(part))
         return {"loss": parts.total, "box": parts.box, "objectness": parts.objectness}
 
     def validate(net: nn.Module, _: int) -> dict[str, float]:
@@ -190,9 +195,9 @@ def train_network(
 def _batches(
     products: Products, train: Sequence[int], part: DetectionPart, *, steps: int
 ) -> Callable[[int, np.random.Generator], Iterator[tuple[torch.Tensor, torch.Tensor]]]:
-    """One epoch's batches: every image once, in a new order, augmented, three random others with it in a mosaic."""
+    """One epoch's batches: every image in a new order, augmented, three random others with it in a mosaic."""
     augmentation = BoxAugmentation(
-        size=part.image,
+        size=part.crop or part.image,
         flip_horizontal=part.flip_horizontal,
         flip_vertical=part.flip_vertical,
         mosaic=part.mosaic,
@@ -202,14 +207,18 @@ def _batches(
         gamma=0.0,
     )
 
-    def load(place: int) -> BoxSample:
-        k = train[place]
-        plane = products.images[k].astype(np.float32) / np.float32(255)
-        boxes = products.boxes[k]
-        return BoxSample(image=np.stack([plane] * 3), boxes=boxes, labels=np.zeros(len(boxes), dtype=np.int64))
-
     def make(epoch: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        order = np.resize(generator.permutation(len(train)), steps * part.batch)
+        order = np.concatenate([generator.permutation(len(train)) for _ in range(part.crops)])
+        order = np.resize(order, steps * part.batch)
+
+        def load(place: int) -> BoxSample:
+            k = train[place]
+            plane, boxes = np.asarray(products.images[k]), products.boxes[k]
+            if part.crop:
+                plane, boxes = cut_out(plane, boxes, side=part.crop, generator=generator)
+            image = np.stack([plane.astype(np.float32) / np.float32(255)] * 3)
+            return BoxSample(image=image, boxes=boxes, labels=np.zeros(len(boxes), dtype=np.int64))
+
         for step in range(steps):
             made = [
                 draw_boxes_sample(load, int(k), count=len(train), config=augmentation, generator=generator)
@@ -221,11 +230,52 @@ def _batches(
     return make
 
 
+def cut_out(
+    plane: NDArray[np.uint8], boxes: NDArray[np.float32], *, side: int, generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Cut a part out of an image, somewhat larger than ``side``, so that augmentation has what to move in.
+
+    Mostly round a lesion, if there is one, else round any pixel of bone; never with either just in the middle.
+
+    Args:
+        plane: (y, x), 0 where there is no bone.
+        boxes: (k, 4) in pixels.
+        side: of what is learnt from.
+        generator: draws.
+
+    Returns:
+        The part, and the boxes of which at least half of either side is in it, cut to it.
+    """
+    height, width = plane.shape
+    reach = round(REACH * side)
+    if len(boxes) and generator.random() < ROUND_LESIONS:
+        x0, y0, x1, y1 = boxes[int(generator.integers(len(boxes)))]
+        x, y = float(x0 + x1) / 2, float(y0 + y1) / 2
+    else:
+        bone = np.flatnonzero(plane)
+        place = int(bone[int(generator.integers(len(bone)))]) if len(bone) else plane.size // 2
+        x, y = float(place % width), float(place // width)
+    x, y = np.array([x, y]) + generator.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * reach
+    left, top = (int(np.clip(round(at - reach), 0, max(0, end - 2 * reach))) for at, end in ((x, width), (y, height)))
+    part = plane[top : top + 2 * reach, left : left + 2 * reach]
+    moved = boxes - np.array([left, top, left, top], dtype=np.float32)
+    cut = np.clip(moved, 0, np.array([part.shape[1], part.shape[0]] * 2, dtype=np.float32))
+    kept = (cut[:, 2:] - cut[:, :2] > 0.5 * (moved[:, 2:] - moved[:, :2])).all(axis=1)
+    return part, cut[kept]
+
+
+def _loss_config(part: DetectionPart) -> YoloLossConfig:
+    """YOLOv5's own gains, or the recipe's objectness at whatever size."""
+    if part.objectness:
+        return YoloLossConfig(objectness=part.objectness, image_size=640)
+    return YoloLossConfig(image_size=part.crop or part.image)
+
+
 def _loop(part: DetectionPart, *, seed: int, precision: str, device: str) -> LoopConfig:
     """YOLOv5's own training: SGD, warm-up, a rate that falls linearly, averaged weights."""
     return LoopConfig(
         epochs=part.epochs,
-        optimizer="sgd",
+        optimizer=part.optimizer,
         learning_rate=part.learning_rate,
         momentum=part.momentum,
         weight_decay=part.weight_decay,

@@ -171,7 +171,8 @@ class Study:
     def _divide(self, cohort: Cohort) -> tuple[dict[str, str], list[list[str]]]:
         """Role of every case ("bone-validation" is "bone"), and the detection patients of each fold."""
         data, seed = self.config.data, self.options.seed
-        first = patient_split(cohort, shares=(1 - data.test_share, data.test_share, 0), seed=seed)
+        alike = ("lesions",) if data.stratified else ()
+        first = patient_split(cohort, shares=(1 - data.test_share, data.test_share, 0), seed=seed, stratify=alike)
         training = _part(cohort, first.train)
         second = patient_split(training, shares=(1 - data.bone_share, data.bone_share, 0), seed=seed + 1)
         detection = _part(cohort, second.train)
@@ -183,7 +184,7 @@ class Study:
                 f"cohort {cohort.name}: {len(second.val)} case left to teach bone; expected 2 patients or more, one of "
                 "them to choose the epoch: take more patients or a larger data.bone_share"
             )
-        folds = patient_folds(detection, folds=data.folds, seed=seed + 2)
+        folds = patient_folds(detection, folds=data.folds, seed=seed + 2, stratify=alike)
         return roles, [sorted({patients[name] for name in fold.val}) for fold in folds]
 
     def _slices(self, role: str) -> list[StudySlices]:
