@@ -47,20 +47,19 @@ def bundle_folder(model: str) -> Path:
     Raises:
         UsageError: neither, or a system without a shipped model.
     """
-    from importlib import resources
+    from osteon.systems.bundles import shipped_folder
 
     path = Path(model)
     if path.is_dir():
         return path
-    shipped = Path(str(resources.files("osteon") / "models"))
-    if model in SYSTEMS and (shipped / model).is_dir():
-        return shipped / model
+    if model in SYSTEMS and shipped_folder(model).is_dir():
+        return shipped_folder(model)
     if model in SYSTEMS:
         raise UsageError(
             f"system {model!r} has no shipped model: train one (osteon train {model} COHORT --out MODEL) and name its "
             "folder"
         )
-    names = [name for name in SYSTEMS if (shipped / name).is_dir()]
+    names = [name for name in SYSTEMS if shipped_folder(name).is_dir()]
     raise UsageError(f"model {model!r}: neither a folder nor a system with a shipped model ({', '.join(names)})")
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -39,10 +40,14 @@ class DetectorNetConfig:
         width: channels of the pyramid.
         head: nodes of the two fully connected layers of the box head.
         anchor_strides: side of each level's anchors in strides of the level.
+        anchor_iou: overlap with a label from which an anchor shows a tumour; below 0.3 it shows none.
+        rois: region proposals a picture that the box head learns from; half as many anchors teach the proposals.
         proposals: boxes that go on from the region proposals, in testing.
         least_score: of a box that is given out at all.
         nms: overlap (IoU) from which the weaker of two boxes of one class goes.
         boxes: most boxes a picture.
+        precision: of backbone and pyramid in training, "32-true" or "bf16-mixed"; boxes always have 32 bits, of which
+            bfloat16 would keep whole pixels.
 
     Raises:
         UsageError: an impossible value.
@@ -55,16 +60,21 @@ class DetectorNetConfig:
     width: int = 64
     head: int = 128
     anchor_strides: float = 6.0
+    anchor_iou: float = 0.7
+    rois: int = 512
     proposals: int = 100
     least_score: float = 0.01
     nms: float = 0.5
     boxes: int = 20
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         if self.image_px < 64 or self.image_px % STRIDES[-1]:
             raise UsageError(f"detector: image_px {self.image_px}; expected a multiple of {STRIDES[-1]}")
-        if min(self.width, self.head, self.proposals, self.boxes) < 1 or not self.anchor_strides > 0:
-            raise UsageError("detector: expected width, head, proposals and boxes from 1, anchor_strides above 0")
+        if min(self.width, self.head, self.rois // 2, self.proposals, self.boxes) < 1 or not self.anchor_strides > 0:
+            raise UsageError(
+                "detector: expected width, head, proposals and boxes from 1, rois from 2, anchor_strides above 0"
+            )
 
 
 class PyramidBackbone(nn.Module):
@@ -75,12 +85,16 @@ class PyramidBackbone(nn.Module):
         self.backbone = Backbone(config.backbone, deformable=config.deformable, freeze_norm=config.freeze_norm)
         self.pyramid = FeaturePyramidNetwork(list(self.backbone.widths), config.width, LastLevelMaxPool())
         self.out_channels = config.width
+        self.bfloat16_training = config.precision == "bf16-mixed"
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Maps (n, width, y / stride, x / stride) by level, "0" (stride 4) to "3" and "pool" (stride 64)."""
-        maps = self.backbone(grey_normalised(pictures, self.backbone))
-        levels: dict[str, Tensor] = self.pyramid(OrderedDict((str(k), one) for k, one in enumerate(maps)))
-        return levels
+        with torch.autocast(
+            pictures.device.type, dtype=torch.bfloat16, enabled=self.bfloat16_training and self.training
+        ):
+            maps = self.backbone(grey_normalised(pictures, self.backbone))
+            levels = self.pyramid(OrderedDict((str(k), one) for k, one in enumerate(maps)))
+        return OrderedDict((name, level.float()) for name, level in levels.items())
 
 
 def build_detector(config: DetectorNetConfig) -> FasterRCNN:
@@ -101,11 +115,16 @@ def build_detector(config: DetectorNetConfig) -> FasterRCNN:
         _skip_resize=True,
         size_divisible=STRIDES[-1],
         rpn_anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
+        rpn_fg_iou_thresh=config.anchor_iou,
+        rpn_pre_nms_top_n_train=4 * config.rois,
+        rpn_post_nms_top_n_train=4 * config.rois,
+        rpn_batch_size_per_image=config.rois // 2,
         rpn_pre_nms_top_n_test=3 * config.proposals,
         rpn_post_nms_top_n_test=config.proposals,
         box_roi_pool=MultiScaleRoIAlign(featmap_names=list(levels), output_size=_POOLED, sampling_ratio=2),
         box_head=TwoMLPHead(config.width * _POOLED**2, config.head),
         box_predictor=FastRCNNPredictor(config.head, 3),
+        box_batch_size_per_image=config.rois,
         box_score_thresh=config.least_score,
         box_nms_thresh=config.nms,
         box_detections_per_img=config.boxes,

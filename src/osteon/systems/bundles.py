@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osteon.errors import BundleError, OsteonError, UsageError
@@ -12,7 +14,6 @@ from osteon.training.config import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from osteon.training.bundle import ModelBundle
 
@@ -31,6 +32,11 @@ def choose_device(device: str) -> str:
     if device == "cuda" and not there:
         raise UsageError("device 'cuda' was asked for, but torch sees no GPU; use --device cpu")
     return ("cuda" if there else "cpu") if device == "auto" else device
+
+
+def shipped_folder(system: str) -> Path:
+    """Where the small model of a system that comes with the package is, or would be."""
+    return Path(str(resources.files("osteon") / "models" / system))
 
 
 def bundle_of(folder: Path, system: str) -> ModelBundle:

@@ -135,13 +135,11 @@ def lytic_lesions(
     Raises:
         BundleError: no such model is there.
     """
-    from importlib import resources
-    from pathlib import Path
-
+    from osteon.systems.bundles import shipped_folder
     from osteon.systems.lytic.bundle import load_model
     from osteon.systems.lytic.read import read_volume
 
-    model = load_model(Path(str(resources.files("osteon") / "models" / "lytic")), device=device)
+    model = load_model(shipped_folder("lytic"), device=device)
     result = read_volume(volume, model, study_uid=study_uid, series_uid=series.uid, on_progress=on_progress)
     reading = result.reading
     threshold = reading.operating_point["threshold"]

@@ -66,14 +66,19 @@ def load_timm(
     path = _imagenet_file(network, name, called=called or name) if weights == IMAGENET else Path(weights)
     tensors = _without_classifier(read_plain_tensors(path), network)
     tensors |= {key: value for key, value in network.state_dict().items() if own(key)}
-    apply_weights(network, _for_channels(tensors, network), source=f"{path.name} for {name}")
+    apply_weights(network, for_channels(tensors, network), source=f"{path.name} for {name}")
     if weights == IMAGENET:
         return f"ImageNet, timm {name}.{network.pretrained_cfg.get('tag', '')}"
     return f"file {path.name}"
 
 
-def _for_channels(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
-    """The first layer's kernels for as many channels as the network takes: grey pictures look alike in all of them."""
+def for_channels(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """The first layer's kernels for as many channels as the network takes: grey pictures look alike in all of them.
+
+    Args:
+        tensors: under timm's names, perhaps for another number of channels.
+        network: of timm.
+    """
     key = f"{network.pretrained_cfg.get('first_conv', '')}.weight"
     wanted, found = network.state_dict().get(key), tensors.get(key)
     if wanted is None or found is None or found.ndim != 4 or found.shape[1] == wanted.shape[1]:

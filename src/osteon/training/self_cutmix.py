@@ -57,7 +57,7 @@ def self_cutmix(
     """Paste one labelled region once more.
 
     Args:
-        picture: (y, x) with head and feet at top and bottom; not changed.
+        picture: (y, x) or (y, x, channels) with head and feet at top and bottom; not changed.
         boxes: (n, 4) left, top, right, bottom in pixel edges.
         labels: (n,).
         config: how.
@@ -74,7 +74,7 @@ def self_cutmix(
     region = picture[max(y0, 0) : y1, max(x0, 0) : x1]
     factor_x, factor_y = generator.uniform(config.least, config.most, 2)
     width, height = round(region.shape[1] * factor_x), round(region.shape[0] * factor_y)
-    rows, columns = picture.shape
+    rows, columns = picture.shape[:2]
     if min(width, height) < SMALLEST_PX or width > columns or height > rows:
         return picture, boxes, labels
     for _ in range(_TRIES):
@@ -85,7 +85,7 @@ def self_cutmix(
             continue
         pasted = picture.copy()
         scaled = cv2.resize(np.ascontiguousarray(region), (width, height), interpolation=cv2.INTER_AREA)
-        pasted[top : top + height, left : left + width] = scaled
+        pasted[top : top + height, left : left + width] = scaled.reshape(height, width, *picture.shape[2:])
         return pasted, np.concatenate([boxes, box[None]]), np.append(labels, labels[chosen])
     return picture, boxes, labels
 

@@ -31,6 +31,7 @@ TINY = TumorConfig(
         samples=32,
         learning_rate=4e-3,
         threshold=0.05,
+        crop=48,
     ),
     sequence=SequenceConfig(backbone="tiny", frames=4, side=32, epochs=2, batch=4, samples=32, learning_rate=4e-3),
     age=AgeConfig(edges=(50.0,)),

@@ -8,7 +8,16 @@ import pytest
 from osteon.geometry import Grid
 from osteon.records import Volume
 from osteon.systems.tumor.detector import strongest
-from osteon.systems.tumor.frames import box_to_view, cut_region, fit_picture, grey_frames, neighbours, spread
+from osteon.systems.tumor.frames import (
+    box_to_view,
+    cut_region,
+    evened_out,
+    fit_picture,
+    grey_frames,
+    neighbours,
+    slice_picture,
+    spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +53,36 @@ def test_a_region_beyond_the_picture_is_black() -> None:
 
 
 def test_pictures_keep_their_proportions() -> None:
-    picture, factor = fit_picture(np.full((40, 20), 100, np.uint8), 80)
+    picture, factor = fit_picture(np.full((40, 20, 1), 100, np.uint8), 80)
+    assert picture.shape == (80, 80, 1)
     assert factor == 2.0
     assert picture[:, :40].min() == 100
     assert picture[:, 40:].max() == 0
+
+
+def test_neighbours_are_channels_and_the_outermost_slice_its_own() -> None:
+    frames = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 5), np.uint8)
+    assert [slice_picture(frames, k, neighbours=True)[0, 0].tolist() for k in range(3)] == [
+        [0, 0, 1],
+        [0, 1, 2],
+        [1, 2, 2],
+    ]
+    np.testing.assert_array_equal(slice_picture(frames, 2, neighbours=False), frames[2][..., None])
+
+
+def test_coil_shading_is_divided_out_and_a_lesion_stays() -> None:
+    shading = np.linspace(0.2, 1.0, 256)
+    picture = np.rint(120 * shading)[None, :, None].repeat(256, axis=0)
+    picture[60:76, 60:76] *= 2
+    even = evened_out(picture.astype(np.uint8), spread=0.15)[..., 0]
+    row = even[200, 40:216]
+    assert row.max() / row.min() < 1.4  # from 3.6 before
+    assert even[60:76, 60:76].mean() > 1.5 * even[60:76, 84:100].mean()
+
+
+def test_shading_stays_where_nothing_is_asked() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(evened_out(picture, spread=0.0), picture.astype(np.float32) / np.float32(255))
 
 
 @pytest.mark.parametrize(

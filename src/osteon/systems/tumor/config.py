@@ -23,8 +23,12 @@ class DetectorConfig:
     """The detector and its training.
 
     Attributes:
-        backbone, deformable, freeze_norm, image_px, width, head, anchor_strides: as in
+        backbone, deformable, freeze_norm, image_px, width, head, anchor_strides, anchor_iou, rois: as in
             ``networks.faster_rcnn.DetectorNetConfig``.
+        neighbours: the slices on both sides are the other two channels of a picture, instead of the slice itself.
+        even_out: coil shading is divided out by a blur of this standard deviation, in parts of the picture's side; 0
+            leaves it.
+        crop: training pictures are parts of this side in pixels; 0 for the whole.
         threshold: score from which a box counts as a detection, so that its image votes.
         epochs, batch, learning_rate, optimizer: of training.
         samples: pictures an epoch.
@@ -40,7 +44,12 @@ class DetectorConfig:
     image_px: int = 256
     width: int = 64
     head: int = 128
-    anchor_strides: float = 6.0
+    anchor_strides: float = 3.0
+    anchor_iou: float = 0.5
+    rois: int = 32
+    neighbours: bool = True
+    even_out: float = 0.15
+    crop: int = 96
     threshold: float = 0.3
     epochs: int = 10
     batch: int = 8
@@ -64,8 +73,13 @@ class DetectorConfig:
         check_range("detector.reach", self.reach, low=0, high=1)
         if not 0 < self.least_factor <= self.most_factor:
             raise wrong("detector.least_factor", self.least_factor, "a number above 0, up to most_factor")
+        check_range("detector.rois", self.rois, low=2)
+        check_range("detector.anchor_iou", self.anchor_iou, low=0.3, high=0.9, above=True)
+        check_range("detector.even_out", self.even_out, low=0, high=1)
         if self.image_px < 64 or self.image_px % 64:
             raise wrong("detector.image_px", self.image_px, "a multiple of 64")
+        if self.crop and not 32 <= self.crop <= self.image_px:
+            raise wrong("detector.crop", self.crop, "0, or 32 to image_px")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,9 +170,10 @@ class TumorConfig:
 
     Attributes:
         detector, sequence, age, fusion: see there.
-        weights: where both backbones start: "imagenet", "none" or a file of the backbone's weights.
+        weights: where both backbones start: "imagenet", "none" or a file of the backbone's weights; "shipped" lets both
+            whole networks go on from the small model that comes with osteon.
         seed: of everything random.
-        precision: of the sequence model's training; the detector's is always "32-true", for its boxes' sake.
+        precision: of training; the detector's boxes always have 32 bits.
         device: of training.
 
     Raises:
@@ -179,4 +194,4 @@ class TumorConfig:
         check_choice("device", self.device, CHOICES["device"])
         check_range("seed", self.seed, low=0)
         if not self.weights:
-            raise wrong("weights", self.weights, "imagenet, none or a file")
+            raise wrong("weights", self.weights, "imagenet, none, shipped or a file")

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from osteon.errors import CohortError
 from osteon.networks.faster_rcnn import DetectorNetConfig, build_detector
 from osteon.networks.tumor_backbone import BACKBONES
-from osteon.systems.tumor.frames import fit_picture
-from osteon.training.augment_boxes import BoxAugmentation, BoxSample, augment_boxes
+from osteon.systems.tumor.detector_pictures import labelled_places, picture_batches
+from osteon.systems.tumor.frames import evened_out, fit_picture, slice_picture
+from osteon.systems.tumor.start import begin_detector
 from osteon.training.backbone_weights import load_timm
 from osteon.training.config import LoopConfig
 from osteon.training.loop import fit
-from osteon.training.self_cutmix import SelfCutMix, self_cutmix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
     from torchvision.models.detection import FasterRCNN
 
-    from osteon.systems.tumor.cases import SeriesFrames, TumorCase
+    from osteon.systems.tumor.cases import TumorCase
     from osteon.systems.tumor.config import DetectorConfig, TumorConfig
+    from osteon.systems.tumor.start import Start
 
 SAME_PLACE_IOU = 0.5
 _ASK_BATCH = 4
@@ -51,8 +51,8 @@ class Detection:
     malignant: float
 
 
-def net_config(config: DetectorConfig) -> DetectorNetConfig:
-    """What the network is built from."""
+def net_config(config: DetectorConfig, *, precision: str = "32-true") -> DetectorNetConfig:
+    """What the network is built from, and how precisely its backbone is trained."""
     return DetectorNetConfig(
         backbone=config.backbone,
         deformable=config.deformable,
@@ -61,6 +61,9 @@ def net_config(config: DetectorConfig) -> DetectorNetConfig:
         width=config.width,
         head=config.head,
         anchor_strides=config.anchor_strides,
+        anchor_iou=config.anchor_iou,
+        rois=config.rois,
+        precision=precision,
     )
 
 
@@ -71,9 +74,10 @@ def train_detector(
     out: Path,
     resume: bool,
     identity: str,
+    start: Start | None = None,
     on_progress: Callable[[Any], None] = lambda progress: None,
 ) -> tuple[FasterRCNN, str]:
-    """Train on labelled frames; the last epoch is kept.
+    """Train on labelled frames, perhaps from where the shipped model is; the last epoch is kept.
 
     Returns:
         The network in evaluation mode on the CPU, and where its backbone started, in words.
@@ -83,9 +87,12 @@ def train_detector(
     """
     own = config.detector
     torch.manual_seed(config.seed)
-    model = build_detector(net_config(own))
-    body: Any = model.backbone.backbone.body
-    started = load_timm(body, BACKBONES[own.backbone], config.weights, own=lambda name: ".offset." in name)
+    model = build_detector(net_config(own, precision=config.precision))
+    if start is not None:
+        started = begin_detector(model, start)
+    else:
+        body: Any = model.backbone.backbone.body
+        started = load_timm(body, BACKBONES[own.backbone], config.weights, own=lambda name: ".offset." in name)
     fit(
         model,
         config=LoopConfig(
@@ -98,94 +105,20 @@ def train_detector(
             weight_decay=1e-4,
             momentum=0.9,
             seed=config.seed,
-            precision="32-true",  # bfloat16 would round the boxes to whole pixels and more
+            precision="32-true",  # of all but the backbone, which has its own
             device=config.device,
             clip_norm=10.0,
         ),
-        batches=_batches(_listed(cases), own),
+        batches=picture_batches(labelled_places(cases), own),
         steps=max(1, own.samples // own.batch),
         loss=_loss,
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=f"tumor detector|{identity}|{own}|{config.weights}",
+        identity=f"tumor detector|{identity}|{own}|{started}",
     )
     model.cpu().eval()
     return model, started
-
-
-Place = tuple["SeriesFrames", int]
-
-
-def _listed(cases: Sequence[TumorCase]) -> tuple[list[list[Place]], list[Place]]:
-    """Labelled frames by class, and frames without a label of series that have some."""
-    labelled: list[list[Place]] = [[], []]
-    empty: list[Place] = []
-    for series in (one for case in cases for one in case.series if one.boxes):
-        for index in range(len(series.frames)):
-            if index in series.boxes:
-                labelled[int(series.labels[index].max())].append((series, index))
-            else:
-                empty.append((series, index))
-    if not all(labelled):
-        raise CohortError(
-            f"{len(labelled[0])} benign and {len(labelled[1])} malignant frames with a box to train the detector on; "
-            "expected some of each"
-        )
-    return labelled, empty
-
-
-def _batches(
-    listed: tuple[list[list[Place]], list[Place]], config: DetectorConfig
-) -> Callable[[int, np.random.Generator], Iterator[tuple[list[Tensor], list[dict[str, Tensor]]]]]:
-    labelled, empty = listed
-    paste = SelfCutMix(
-        probability=config.cutmix, least=config.least_factor, most=config.most_factor, reach=config.reach
-    )
-    vary = BoxAugmentation(
-        size=config.image_px, flip_vertical=0.0, mosaic=0.0, scale=0.2, translate=0.08, gain=0.2, gamma=0.2
-    )
-
-    def draw(generator: np.random.Generator) -> BoxSample:
-        plain = bool(empty) and generator.random() >= config.labelled
-        chosen = empty if plain else labelled[int(generator.integers(2))]  # classes in balance
-        series, index = chosen[int(generator.integers(len(chosen)))]
-        sample = _sample(series, index, paste=paste, config=config, generator=generator)
-        return augment_boxes([sample], config=vary, generator=generator)
-
-    def make(epoch: int, generator: np.random.Generator) -> Iterator[tuple[list[Tensor], list[dict[str, Tensor]]]]:
-        for _ in range(max(1, config.samples // config.batch)):
-            made = [draw(generator) for _ in range(config.batch)]
-            images = [torch.from_numpy(np.ascontiguousarray(one.image)).expand(3, -1, -1) for one in made]
-            yield (
-                images,
-                [
-                    {
-                        "boxes": torch.from_numpy(one.boxes.reshape(-1, 4).astype(np.float32)),
-                        "labels": torch.from_numpy(one.labels.astype(np.int64)),
-                    }
-                    for one in made
-                ],
-            )
-
-    return make
-
-
-def _sample(
-    series: SeriesFrames, index: int, *, paste: SelfCutMix, config: DetectorConfig, generator: np.random.Generator
-) -> BoxSample:
-    """One frame with its boxes, perhaps with a pasted copy, at the network's size; labels from 1."""
-    boxes = series.boxes.get(index, np.zeros((0, 4), np.float32))
-    labels = series.labels.get(index, np.zeros(0, np.int64)) + 1
-    frame, boxes, labels = self_cutmix(
-        np.asarray(series.frames[index]), boxes, labels, config=paste, generator=generator
-    )
-    picture, factor = fit_picture(frame, config.image_px)
-    return BoxSample(
-        image=(picture.astype(np.float32) / np.float32(255))[None],
-        boxes=(boxes * np.float32(factor)).astype(np.float32),
-        labels=labels,
-    )
 
 
 def _loss(network: nn.Module, batch: tuple[list[Tensor], list[dict[str, Tensor]]]) -> dict[str, Tensor]:
@@ -206,8 +139,14 @@ def detect(model: FasterRCNN, frames: NDArray[np.uint8], *, config: DetectorConf
     device = next(model.parameters()).device
     found = []
     for start in range(0, len(frames), _ASK_BATCH):
-        fitted = [fit_picture(np.asarray(frame), config.image_px) for frame in frames[start : start + _ASK_BATCH]]
-        pictures = [(torch.from_numpy(one).to(device).float() / 255)[None].expand(3, -1, -1) for one, _ in fitted]
+        fitted = [
+            fit_picture(slice_picture(frames, index, neighbours=config.neighbours), config.image_px)
+            for index in range(start, min(start + _ASK_BATCH, len(frames)))
+        ]
+        pictures = [
+            torch.from_numpy(evened_out(one, spread=config.even_out)).to(device).permute(2, 0, 1).expand(3, -1, -1)
+            for one, _ in fitted
+        ]
         for k, answer in enumerate(model(pictures)):
             best = partial(strongest, index=start + k, factor=fitted[k][1], threshold=config.threshold)
             shape = frames.shape[1:]

@@ -33,6 +33,9 @@ KIND_OF_ROLE = {
 }
 """A Dixon water image counts if it is T2-weighted. STIR is read as the fat-suppressed T2 that it stands in for."""
 PERCENTILES = (0.5, 99.5)
+_EVEN_GREY, _LEAST_GREY, _FEWER = 0.4, 0.03, 8
+"""What an evened picture has where it is as bright as round about; and what keeps air dark;
+one pixel in how many is enough to blur."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,13 +118,42 @@ def box_to_view(
 
 
 def fit_picture(frame: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    """A frame (y, x) scaled so that its longer side is ``side``, in the upper left of a square; and the factor."""
-    factor = side / max(frame.shape)
+    """A frame (y, x, channels) scaled to a longer side of ``side``, in the upper left of a square; the factor."""
+    factor = side / max(frame.shape[:2])
     size = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    square = np.zeros((side, side), np.uint8)
-    square[: size[1], : size[0]] = cv2.resize(np.ascontiguousarray(frame), size, interpolation=how)
+    square = np.zeros((side, side, frame.shape[2]), np.uint8)
+    square[: size[1], : size[0]] = _resized(frame, size, how)
     return square, factor
+
+
+def _resized(frame: NDArray[np.uint8], size: tuple[int, int], how: int) -> NDArray[np.uint8]:
+    """(y, x, channels) at another size (x, y); one channel stays one."""
+    scaled = cv2.resize(np.ascontiguousarray(frame), size, interpolation=how)
+    return np.asarray(scaled.reshape(size[1], size[0], -1))
+
+
+def slice_picture(frames: NDArray[np.uint8], index: int, *, neighbours: bool) -> NDArray[np.uint8]:
+    """One slice (y, x, 1), or with those on both sides as channels (y, x, 3): before, itself, behind."""
+    places = range(index - 1, index + 2) if neighbours else (index,)
+    return np.stack([frames[min(max(k, 0), len(frames) - 1)] for k in places], axis=-1)
+
+
+def evened_out(picture: NDArray[np.uint8], *, spread: float) -> NDArray[np.float32]:
+    """A picture (y, x, channels) as 0 to 1, the slow change of brightness under a surface coil divided out.
+
+    Args:
+        picture: 8 bits.
+        spread: standard deviation of the blur that is divided by, in parts of the picture's side; 0 leaves it.
+    """
+    grey = picture.astype(np.float32) / np.float32(255)
+    if spread == 0:
+        return grey
+    height, width = picture.shape[:2]
+    few = (max(1, width // _FEWER), max(1, height // _FEWER))  # what is slow needs few pixels
+    rough = cv2.GaussianBlur(cv2.resize(grey, few, interpolation=cv2.INTER_AREA), (0, 0), spread * max(few))
+    slow = cv2.resize(rough, (width, height), interpolation=cv2.INTER_LINEAR).reshape(grey.shape)
+    return np.asarray(np.clip(_EVEN_GREY * grey / (slow + _LEAST_GREY), 0, 1), dtype=np.float32)
 
 
 def cut_region(

@@ -12,6 +12,7 @@ from osteon.errors import CohortError
 from osteon.networks.sequence_classifier import SequenceClassifier
 from osteon.networks.tumor_backbone import BACKBONES
 from osteon.systems.tumor.frames import cut_region, neighbours, spread
+from osteon.systems.tumor.start import begin_sequence
 from osteon.training.backbone_weights import load_timm
 from osteon.training.config import LoopConfig
 from osteon.training.loop import fit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from osteon.systems.tumor.cases import SeriesFrames, TumorCase
     from osteon.systems.tumor.config import SequenceConfig, TumorConfig
     from osteon.systems.tumor.detector import Detection
+    from osteon.systems.tumor.start import Start
 
 
 def train_sequence_model(
@@ -35,9 +37,12 @@ def train_sequence_model(
     out: Path,
     resume: bool,
     identity: str,
+    start: Start | None = None,
     on_progress: Callable[[Any], None] = lambda progress: None,
 ) -> tuple[SequenceClassifier, str]:
-    """Train on the largest labelled region of every series; the last epoch is kept.
+    """Train on the largest labelled region of every series, perhaps from where the shipped model is.
+
+    The last epoch is kept.
 
     Returns:
         The network in evaluation mode on the CPU, and where its backbone started, in words.
@@ -54,7 +59,10 @@ def train_sequence_model(
         )
     torch.manual_seed(config.seed)
     model = SequenceClassifier(own.backbone, frames=own.frames)
-    started = load_timm(model.backbone.body, BACKBONES[own.backbone], config.weights)
+    if start is not None:
+        started = begin_sequence(model, start)
+    else:
+        started = load_timm(model.backbone.body, BACKBONES[own.backbone], config.weights)
     fit(
         model,
         config=LoopConfig(
@@ -75,7 +83,7 @@ def train_sequence_model(
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=f"tumor sequence|{identity}|{own}|{config.weights}",
+        identity=f"tumor sequence|{identity}|{own}|{started}",
     )
     model.cpu().eval()
     return model, started

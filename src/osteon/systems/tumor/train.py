@@ -23,6 +23,7 @@ from osteon.systems.tumor.config import SEQUENCES
 from osteon.systems.tumor.detector import train_detector
 from osteon.systems.tumor.fusion import BEST, STRATEGIES, ChosenWeights, FusionPatient, choose_weights
 from osteon.systems.tumor.sequence_model import train_sequence_model
+from osteon.systems.tumor.start import refuse_known, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +67,7 @@ def train(
     run = out.with_name(out.name + ".run")
     cases = prepare_cases(cohort, run / "cache", on_case=on_case)
     watched = prepare_cases(validation, run / "cache", on_case=on_case) if validation else []
+    refuse_known([*cases, *watched], config)
     _refuse_twice(cases, watched, names=not (validation and cohort.is_phantom and validation.is_phantom))
     out_of_fold: list[FusionPatient] = []
     for number, fold in enumerate(fusion_folds(cohort, config=config), start=1):
@@ -133,12 +135,12 @@ def train_pair(
     on_step: Callable[[Any], None] = lambda progress: None,
 ) -> Pair:
     """Train detector and sequence model on the same patients; on ``config.device`` afterwards."""
-    known = fingerprint(cases)
+    known, start = fingerprint(cases), start_of(config)
     detector, started = train_detector(
-        cases, config=config, out=out / "detector", resume=resume, identity=known, on_progress=on_step
+        cases, config=config, out=out / "detector", resume=resume, identity=known, start=start, on_progress=on_step
     )
     sequence, _ = train_sequence_model(
-        cases, config=config, out=out / "sequence", resume=resume, identity=known, on_progress=on_step
+        cases, config=config, out=out / "sequence", resume=resume, identity=known, start=start, on_progress=on_step
     )
     device = choose_device(config.device)
     return Pair(detector=detector.to(device), sequence=sequence.to(device), started_from=started)

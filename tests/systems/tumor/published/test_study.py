@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Any] = {
     "model": {
         "detector": {
-            "backbone": "tiny", "image_px": 64, "width": 16, "head": 16, "epochs": 1, "batch": 4, "samples": 8,
-            "threshold": 0.05,
+            "backbone": "tiny", "image_px": 64, "crop": 48, "width": 16, "head": 16, "epochs": 1, "batch": 4,
+            "samples": 8, "threshold": 0.05,
         },
         "sequence": {"backbone": "tiny", "side": 32, "epochs": 1, "batch": 4, "samples": 8},
         "age": {"edges": [50.0]},

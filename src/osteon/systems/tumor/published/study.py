@@ -32,6 +32,7 @@ from osteon.systems.tumor.evaluate import case_rows
 from osteon.systems.tumor.published.config import StudyConfig
 from osteon.systems.tumor.published.doctors import read_doctors
 from osteon.systems.tumor.published.sections import StudyData, study_sections
+from osteon.systems.tumor.start import refuse_known
 from osteon.systems.tumor.train import (
     age_table,
     fitted_weights,
@@ -172,6 +173,7 @@ class Study:
     def do_data(self, folder: Path) -> dict[str, Any]:
         """Make the phantoms, and read all scans."""
         _, training, tested = self.parts()
+        refuse_known([*training, *tested], self.config.model)
         return {"training": [case.case for case in training], "tested": [case.case for case in tested]}
 
     def do_fold(self, number: int, folder: Path) -> dict[str, Any]:
