@@ -21,7 +21,7 @@ TINY = {
         "test_slices": 6,
     },
     "bone": {"size": 48, "crop": 32, "channels": [4, 8], "residual_units": 0, "epochs": 2, "crops": 2, "batch": 4},
-    "detection": {"size": "n", "members": 2, "image": 64, "epochs": 2, "batch": 4, "ema_decay": 0.9},
+    "detection": {"size": "n", "members": 2, "image": 64, "crop": 32, "epochs": 2, "batch": 4, "ema_decay": 0.9},
     "grid": {"learning_rate": [0.01, 0.001], "scale": [0.5], "epochs": 1},
 }  # fmt: skip
 

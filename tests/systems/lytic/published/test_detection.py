@@ -164,7 +164,7 @@ def test_anchors_follow_the_boxes_where_yolov5_s_own_do_not(products: detection.
     for found in (products, tiny):
         model = detection._network(found, rows, PART)
         sizes = np.concatenate([found.boxes[k][:, 2:] - found.boxes[k][:, :2] for k in rows])
-        assert best_possible_recall(sizes, model.config.anchors) >= detection.ENOUGH_RECALL
+        assert best_possible_recall(sizes, model.config.anchors) >= PART.anchor_recall
 
 
 def test_training_may_start_from_imported_weights(products: detection.Products, tmp_path: Path) -> None:

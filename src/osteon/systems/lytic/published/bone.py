@@ -32,7 +32,7 @@ Sample = tuple["NDArray[np.uint8]", "NDArray[np.bool_]"]
 
 def build_bone(part: BonePart) -> nn.Module:
     """The U-Net: one grey channel in, one logit out."""
-    return build_unet(
+    network = build_unet(
         UNetConfig(
             in_channels=1,
             out_channels=1,
@@ -41,6 +41,10 @@ def build_bone(part: BonePart) -> nn.Module:
             residual_units=part.residual_units,
         )
     )
+    last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
+    if part.first_logit and last.bias is not None:
+        torch.nn.init.constant_(last.bias, part.first_logit)
+    return network
 
 
 def samples_of(cases: Sequence[StudySlices], part: BonePart) -> list[Sample]:

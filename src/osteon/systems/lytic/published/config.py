@@ -19,7 +19,8 @@ class DataPart:
         bone_share: of the others; they teach bone, the rest teach detection.
         bone_validation: share of the bone patients that choose the epoch.
         folds: of the detection patients.
-        stratified: patients with and without lesions are dealt to the test and the folds each for themselves.
+        stratified: patients with and without lesions are dealt to the test and the folds each for themselves, where
+            every case has a label "lesions".
         slices_per_segment: of each bone patient.
         slices_per_patient: of each detection patient, with or without a lesion.
         background_share: of those, without a lesion.
@@ -54,6 +55,7 @@ class BonePart:
         crops: from each image in an epoch.
         batch, learning_rate: of Adam.
         schedule: of the learning rate: constant, cosine or linear.
+        first_logit: bias of the last convolution before training; 0 for a random one.
         whole_batch: one Dice coefficient over a batch, not the mean of its images' (``training.dice``).
         threshold: probability from which a pixel is bone.
     """
@@ -69,6 +71,7 @@ class BonePart:
     learning_rate: float = 1e-3
     schedule: str = "constant"
     whole_batch: bool = False
+    first_logit: float = 0.0
     threshold: float = 0.5
 
 
@@ -85,8 +88,10 @@ class DetectionPart:
             found is always found on whole images.
         crops: how often each image is drawn in an epoch.
         optimizer: sgd or adamw.
+        anchor_recall: YOLOv5's own anchors are kept where they answer for so many of the boxes, else others fitted.
         objectness: gain of the objectness loss; 0 for YOLOv5's own, which is 1 at 640 pixels and falls with the area.
-        epochs, batch, learning_rate, momentum, weight_decay, warmup_epochs, ema_decay: of training.
+        epochs, batch, learning_rate, momentum, weight_decay, warmup_epochs, ema_decay,
+            ema_ramp_steps: of training (``training.config.LoopConfig``).
         flip_horizontal, flip_vertical, mosaic: probabilities.
         scale, translate, value: ranges of augmentation; ``value`` is the V of HSV.
         min_score, nms_iou: of a network's boxes.
@@ -101,6 +106,7 @@ class DetectionPart:
     crop: int = 0
     crops: int = 1
     optimizer: str = "sgd"
+    anchor_recall: float = 0.98
     objectness: float = 0.0
     epochs: int = 100
     batch: int = 16
@@ -109,6 +115,7 @@ class DetectionPart:
     weight_decay: float = 5e-4
     warmup_epochs: float = 3.0
     ema_decay: float = 0.9999
+    ema_ramp_steps: int = 2000
     flip_horizontal: float = 0.5
     flip_vertical: float = 0.5
     mosaic: float = 1.0
@@ -170,6 +177,7 @@ class StudyConfig:
             (detection.crop % 32 == 0, "detection.crop", detection.crop, "a multiple of 32, or 0"),
             (0 <= detection.crop <= detection.image, "detection.crop", detection.crop, "at most detection.image"),
             (detection.crops >= 1, "detection.crops", detection.crops, "1 or more"),
+            (0 <= detection.anchor_recall <= 1, "detection.anchor_recall", detection.anchor_recall, "0 to 1"),
             (detection.objectness >= 0, "detection.objectness", detection.objectness, "0 or more"),
             (detection.members >= 1, "detection.members", detection.members, "1 or more"),
             (min(bone.epochs, detection.epochs, self.grid.epochs) >= 1, "epochs", 0, "1 or more"),

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 Found = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 """Boxes (n, 4), x0 y0 x1 y1, and scores (n,)."""
-ENOUGH_RECALL = 0.98
-"""YOLOv5 keeps its own anchors where these answer for so many of the boxes (documentation, "AutoAnchor")."""
 RESAMPLES = 200
 # Where parts of images are learnt from (a choice, as for the detector that ships):
 ROUND_LESIONS = 0.67
@@ -125,7 +123,7 @@ def _network(products: Products, rows: Sequence[int], part: DetectionPart) -> YO
     """A network with YOLOv5's anchors, or such as fit the training boxes where its own do not."""
     sizes = np.concatenate([products.boxes[k][:, 2:] - products.boxes[k][:, :2] for k in rows] or [np.zeros((0, 2))])
     anchors = COCO_ANCHORS
-    if len(sizes) and best_possible_recall(sizes, anchors) < ENOUGH_RECALL:
+    if len(sizes) and best_possible_recall(sizes, anchors) < part.anchor_recall:
         anchors = fit_anchors(sizes, generator=np.random.default_rng(0))
     model = build_yolov5(YOLOv5Config(size=part.size, classes=1, in_channels=3, anchors=anchors))
     if part.start:
@@ -282,10 +280,12 @@ def _loop(part: DetectionPart, *, seed: int, precision: str, device: str) -> Loo
         schedule="linear",
         warmup_epochs=min(part.warmup_epochs, part.epochs / 3),
         ema_decay=part.ema_decay,
+        ema_ramp_steps=part.ema_ramp_steps,
         monitor="map50",
         seed=seed,
         precision=precision,
         device=device,
+        channels_last=precision != "32-true",
         prefetch=4,
     )
 

@@ -171,7 +171,8 @@ class Study:
     def _divide(self, cohort: Cohort) -> tuple[dict[str, str], list[list[str]]]:
         """Role of every case ("bone-validation" is "bone"), and the detection patients of each fold."""
         data, seed = self.config.data, self.options.seed
-        alike = ("lesions",) if data.stratified else ()
+        known = all("lesions" in case.labels for case in cohort.cases)
+        alike = ("lesions",) if data.stratified and known else ()
         first = patient_split(cohort, shares=(1 - data.test_share, data.test_share, 0), seed=seed, stratify=alike)
         training = _part(cohort, first.train)
         second = patient_split(training, shares=(1 - data.bone_share, data.bone_share, 0), seed=seed + 1)

@@ -56,15 +56,21 @@ def study_sections(
         _end_section(figures, threshold, printed, config),
         Section(
             title="False positives (the study's figure 7)",
-            notes=(f"The surest {len(pictures[0])} on the test slices. Full lines: found; dashed: true lesions.",),
+            notes=(_shown(len(pictures[0]), "surest", none="No false positive from the threshold on"),),
             gallery=pictures[0],
         ),
         Section(
             title="Missed lesions (the study's figure 8)",
-            notes=(f"The largest {len(pictures[1])} on the test slices. Full lines: found; dashed: true lesions.",),
+            notes=(_shown(len(pictures[1]), "largest", none="No lesion missed at the threshold"),),
             gallery=pictures[1],
         ),
     )
+
+
+def _shown(count: int, which: str, *, none: str) -> str:
+    if not count:
+        return f"{none} on the test slices."
+    return f"The {which} {count} on the test slices. Full lines: found; dashed: true lesions."
 
 
 def _data_section(cohort: Cohort, facts: dict[str, dict[str, Any]], printed: dict[str, Any]) -> Section:
@@ -161,9 +167,10 @@ def _over_folds(values: Sequence[float]) -> tuple[Estimate, Estimate]:
     mean = float(known.mean()) if known.size else float("nan")
     sd = float(known.std(ddof=1)) if known.size > 1 else float("nan")
     half = float(stats.t.ppf(0.975, known.size - 1)) * sd / math.sqrt(known.size) if known.size > 1 else float("nan")
+    low, high = (float(np.clip(edge, 0, 1)) for edge in (mean - half, mean + half))
     how = "Student's t over folds, which share training patients: too narrow"
     return (
-        Estimate(value=mean, low=mean - half, high=mean + half, n=int(known.size), unit="folds", method=how),
+        Estimate(value=mean, low=low, high=high, n=int(known.size), unit="folds", method=how),
         Estimate(value=sd, n=int(known.size), unit="folds", method="no interval"),
     )
 
@@ -296,7 +303,9 @@ def _roc_plot(figures: dict[str, EndToEnd], told: dict[str, float]) -> Plot:
         "x_limits": [0, 1],
         "y_limits": [0, 1.02],
     }
-    return Plot(kind="curves", title="ROC (the study's figure 6)", data=data, caption="Point: the printed figures.")
+    return Plot(
+        kind="curves", title="ROC (the study's figure 6)", data=data, caption="The point is what the study printed."
+    )
 
 
 def rows_by_case(facts: dict[str, Any], part: DetectionPart) -> list[dict[str, Any]]:
