@@ -1,18 +1,12 @@
 """The frame of ``osteon reproduce``: what every study's result section is made and written with.
 
-How a system uses it (``systems/lytic/published.py`` is the example)::
+How a system uses it (``systems/fracture/published/reproduce.py`` is the example)::
 
     def reproduce(out, *, options, on_step, on_case):
-        recipe = ...                                        # configure(..., recipes.study_settings("lytic", options))
-        run = start_run(out, "lytic", options, recipe=...)  # OUT.run, made or taken up again
-        stages = [Stage(name="cohort", work=...), Stage(name="fold1", needs=("cohort",), work=...), ...]
-        done = run_stages(run, stages, only=options.stages, on_stage=on_case)
-        if not all_done(run, stages):                       # some stages only were asked for
-            return Reproduction(result=None, done=done, complete=False)
-        sections = (Section(title=..., figures=(printed_figure(...), ...)), ...)   # in the study's order
-        result = compose("lytic", options, cohort=..., sections=sections, settings={...})
-        write_reproduction(out, result)
-        return Reproduction(result=result, done=done)
+        config = ...                                        # configure(..., recipes.study_settings(SYSTEM, options))
+        run = start_run(out, SYSTEM, options, recipe=...)   # OUT.run, made or taken up again
+        study = Study(run=run, config=config, ...)          # a ``StudyWork``: its stages, its data, its sections
+        return conduct(out, SYSTEM, study, options=options, run=run, recipe=..., on_case=on_case)
 
 Every figure stands in one row: what the study printed, ours, its interval and n. Printed figures that do not follow
 from the study's own counts are marked from ``evaluation.published``, in the row and in a section of their own.
@@ -23,14 +17,16 @@ from __future__ import annotations
 import csv
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from osteon.evaluation.estimate import Estimate
 from osteon.evaluation.published import load_facts, study_claims
 from osteon.files import whole_folder
 from osteon.report.claims_section import claims_section
 from osteon.report.result import Figure, Section, StatsResult, to_document
-from osteon.systems.stages import is_done, open_run
+from osteon.systems.protocol import Reproduction
+from osteon.systems.stages import is_done, open_run, run_stages, stage_facts, stage_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,6 +100,79 @@ def run_phantoms(
     if (root / "cohort.json").is_file():  # written last
         return read_cohort(root)
     return make_cohort(options, root, jobs=os.cpu_count() or 1, on_case=on_case)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyReport:
+    """What a study's stages come to.
+
+    Attributes:
+        sections: in the study's order.
+        rows: of per_case.csv.
+        settings: that shape the figures, beside the recipe's.
+        warnings: beside those of every run.
+    """
+
+    sections: Sequence[Section]
+    rows: Sequence[dict[str, Any]] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+
+class StudyWork(Protocol):
+    """One study: what is to be done, on which data, and what comes of it."""
+
+    def stages(self) -> list[Stage]:
+        """In an order in which every stage comes after what it needs."""
+
+    def cohort(self) -> Cohort:
+        """The data: given, or phantoms."""
+
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        """From what every stage returned, by its name."""
+
+
+def conduct(
+    out: Path,
+    system: str,
+    study: StudyWork,
+    *,
+    options: ReproduceOptions,
+    run: Path,
+    recipe: dict[str, Any],
+    on_case: Callable[[int, int, str], None],
+) -> Reproduction:
+    """Do the stages that are not done, and where all are, write the result.
+
+    Args:
+        out: of the result.
+        system: whose study it is.
+        study: the work.
+        options: of the run; where they name stages, no result is written.
+        run: from ``start_run``.
+        recipe: of the run, for the settings in the result.
+        on_case: called with (done, total, stage) after every stage.
+
+    Raises:
+        UsageError: as ``run_stages``.
+        InputError: ``out`` exists and is not an empty folder.
+    """
+    stages = study.stages()
+    done = run_stages(run, stages, only=options.stages, on_stage=on_case)
+    if options.stages or not all(is_done(run, stage.name) for stage in stages):
+        return Reproduction(result=None, done=done, complete=False)
+    report = study.report({stage.name: stage_facts(run, stage.name) for stage in stages})
+    own = {"hardware": hardware(options.device), "seconds by stage": stage_seconds(run, stages)}
+    result = compose(
+        system,
+        options,
+        cohort=study.cohort(),
+        sections=report.sections,
+        settings={**recipe_settings(recipe), **report.settings, **own},
+        warnings=report.warnings,
+    )
+    write_reproduction(out, result, report.rows)
+    return Reproduction(result=result, rows=tuple(report.rows), done=done)
 
 
 def all_done(run: Path, stages: Sequence[Stage]) -> bool:

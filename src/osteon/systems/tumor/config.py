@@ -28,6 +28,7 @@ class DetectorConfig:
         neighbours: the slices on both sides are the other two channels of a picture, instead of the slice itself.
         even_out: coil shading is divided out by a blur of this standard deviation, in parts of the picture's side; 0
             leaves it.
+        mirror: probability that a training picture is turned front to back.
         crop: training pictures are parts of this side in pixels; 0 for the whole.
         threshold: score from which a box counts as a detection, so that its image votes.
         epochs, batch, learning_rate, optimizer: of training.
@@ -49,6 +50,7 @@ class DetectorConfig:
     rois: int = 32
     neighbours: bool = True
     even_out: float = 0.15
+    mirror: float = 0.0
     crop: int = 96
     threshold: float = 0.3
     epochs: int = 10
@@ -68,7 +70,7 @@ class DetectorConfig:
         check_range("detector.learning_rate", self.learning_rate, low=0, above=True)
         for key in ("epochs", "batch", "samples", "width", "head"):
             check_range(f"detector.{key}", getattr(self, key), low=1)
-        for key in ("threshold", "labelled", "cutmix"):
+        for key in ("threshold", "labelled", "cutmix", "mirror"):
             check_range(f"detector.{key}", getattr(self, key), low=0, high=1)
         check_range("detector.reach", self.reach, low=0, high=1)
         if not 0 < self.least_factor <= self.most_factor:

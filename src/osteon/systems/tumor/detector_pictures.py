@@ -59,6 +59,7 @@ def picture_batches(
     )
     vary = BoxAugmentation(
         size=config.crop or config.image_px,
+        flip_horizontal=config.mirror,
         flip_vertical=0.0,
         mosaic=0.0,
         scale=0.2,

@@ -21,20 +21,10 @@ from osteon.systems.differential.patients import by_patient, calibrated, fit_cal
 from osteon.systems.differential.published.config import StudyConfig
 from osteon.systems.differential.published.sections import rows_of, stage, study_sections
 from osteon.systems.differential.train import of_fold
-from osteon.systems.protocol import Reproduction
 from osteon.systems.recipes import study_settings
-from osteon.systems.reproduction import (
-    all_done,
-    compose,
-    hardware,
-    recipe_settings,
-    run_phantoms,
-    start_run,
-    take_cohort,
-    write_reproduction,
-)
+from osteon.systems.reproduction import StudyReport, conduct, run_phantoms, start_run, take_cohort
 from osteon.systems.settings import configure
-from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
+from osteon.systems.stages import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +32,7 @@ if TYPE_CHECKING:
     from osteon.cohort.manifest import Cohort
     from osteon.systems.differential.config import DifferentialConfig
     from osteon.systems.differential.images import Pictures
-    from osteon.systems.protocol import ReproduceOptions
+    from osteon.systems.protocol import ReproduceOptions, Reproduction
 
 BY_IMAGE = "image"
 
@@ -69,28 +59,8 @@ def reproduce(
     recipe = asdict(replace(config, network=replace(config.network, device="auto")))
     run = start_run(out, "differential", options, recipe=recipe)
     study = Study(run=run, config=config, options=options, on_step=on_step, on_case=on_case)
-    stages = study.stages()
-    done = run_stages(run, stages, only=options.stages, on_stage=on_case)
-    if options.stages or not all_done(run, stages):
-        return Reproduction(result=None, done=done, complete=False)
-    cohort = study.cohort()
-    facts = {stage.name: stage_facts(run, stage.name) for stage in stages}
-    pictures = study.pictures(cohort, input_px("", default=config.network.input_px))
-    result = compose(
-        "differential",
-        options,
-        cohort=cohort,
-        sections=study_sections(cohort, config, facts, pictures=pictures),
-        settings={
-            **{key: value for key, value in recipe_settings(recipe).items() if key != "network.backbone"},
-            "starting weights": {name: facts[stage_of(name, BY_IMAGE)]["started_from"] for name in config.backbones},
-            "hardware": hardware(options.device),
-            "seconds by stage": stage_seconds(run, stages),
-        },
-    )
-    rows = rows_of(config, facts)
-    write_reproduction(out, result, rows)
-    return Reproduction(result=result, rows=rows, done=done)
+    shown = {**recipe, "network": {key: value for key, value in recipe["network"].items() if key != "backbone"}}
+    return conduct(out, "differential", study, options=options, run=run, recipe=shown, on_case=on_case)
 
 
 def stage_of(backbone: str, split: str) -> str:
@@ -123,6 +93,17 @@ class Study:
                 for backbone in self.config.backbones
             ),
         ]
+
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        """Every network by image and by patient."""
+        cohort, config = self.cohort(), self.config
+        pictures = self.pictures(cohort, input_px("", default=config.network.input_px))
+        started = {name: facts[stage_of(name, BY_IMAGE)]["started_from"] for name in config.backbones}
+        return StudyReport(
+            sections=study_sections(cohort, config, facts, pictures=pictures),
+            rows=rows_of(config, facts),
+            settings={"starting weights": started},
+        )
 
     def cohort(self) -> Cohort:
         """The cohort given, or the phantoms of this run (made on the first call)."""

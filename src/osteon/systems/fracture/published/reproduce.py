@@ -15,20 +15,10 @@ from osteon.systems.fracture.network import probabilities, train_network
 from osteon.systems.fracture.published.config import StudyConfig
 from osteon.systems.fracture.published.sections import StudyData, gather, rows_of, study_sections
 from osteon.systems.fracture.samples import cohort_samples, describe
-from osteon.systems.protocol import Reproduction
 from osteon.systems.recipes import study_settings
-from osteon.systems.reproduction import (
-    all_done,
-    compose,
-    hardware,
-    recipe_settings,
-    run_phantoms,
-    start_run,
-    take_cohort,
-    write_reproduction,
-)
+from osteon.systems.reproduction import StudyReport, conduct, run_phantoms, start_run, take_cohort
 from osteon.systems.settings import configure
-from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
+from osteon.systems.stages import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +26,7 @@ if TYPE_CHECKING:
 
     from osteon.cohort.manifest import Cohort
     from osteon.systems.fracture.samples import Samples
-    from osteon.systems.protocol import ReproduceOptions
+    from osteon.systems.protocol import ReproduceOptions, Reproduction
 
 STRATIFY = ["malignant"]
 
@@ -63,29 +53,7 @@ def reproduce(
     recipe = asdict(replace(config, network=replace(config.network, device="auto")))
     run = start_run(out, "fracture", options, recipe=recipe)
     study = Study(run=run, config=config, options=options, on_step=on_step, on_case=on_case)
-    stages = study.stages()
-    done = run_stages(run, stages, only=options.stages, on_stage=on_case)
-    if options.stages or not all_done(run, stages):
-        return Reproduction(result=None, done=done, complete=False)
-    cohort = study.cohort()
-    folds = [stage_facts(run, stage.name) for stage in stages[1:]]
-    data = gather(cohort, folds, config=config, seed=options.seed)
-    result = compose(
-        "fracture",
-        options,
-        cohort=cohort,
-        sections=study_sections(cohort, data, config),
-        settings={
-            **recipe_settings(recipe),
-            "starting weights": folds[0]["started_from"],
-            "hardware": hardware(options.device),
-            "seconds by stage": stage_seconds(run, stages),
-        },
-        warnings=_warnings(config, data),
-    )
-    rows = rows_of(data)
-    write_reproduction(out, result, rows)
-    return Reproduction(result=result, rows=rows, done=done)
+    return conduct(out, "fracture", study, options=options, run=run, recipe=recipe, on_case=on_case)
 
 
 def _warnings(config: StudyConfig, data: StudyData) -> list[str]:
@@ -118,6 +86,18 @@ class Study:
                 for k in range(self.config.data.folds)
             ),
         ]
+
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        """The folds put together."""
+        cohort = self.cohort()
+        folds = [facts[stage.name] for stage in self.stages()[1:]]
+        data = gather(cohort, folds, config=self.config, seed=self.options.seed)
+        return StudyReport(
+            sections=study_sections(cohort, data, self.config),
+            rows=rows_of(data),
+            settings={"starting weights": folds[0]["started_from"]},
+            warnings=_warnings(self.config, data),
+        )
 
     def cohort(self) -> Cohort:
         """The cohort given, or the phantoms of this run (made on the first call)."""

@@ -24,26 +24,16 @@ from osteon.systems.metastasis.published.sections import study_sections
 from osteon.systems.metastasis.published.study_data import Cell, StudyData
 from osteon.systems.metastasis.splits import balanced_split
 from osteon.systems.metastasis.train import Fold, train_network
-from osteon.systems.protocol import Reproduction
 from osteon.systems.recipes import study_settings
-from osteon.systems.reproduction import (
-    all_done,
-    compose,
-    hardware,
-    recipe_settings,
-    run_phantoms,
-    start_run,
-    take_cohort,
-    write_reproduction,
-)
+from osteon.systems.reproduction import StudyReport, conduct, run_phantoms, start_run, take_cohort
 from osteon.systems.settings import configure
-from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
+from osteon.systems.stages import Stage, stage_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from osteon.systems.protocol import ReproduceOptions
+    from osteon.systems.protocol import ReproduceOptions, Reproduction
 
 PARTS = ("train", "validation", "internal_test", "external_test", "excluded")
 
@@ -69,30 +59,7 @@ def reproduce(
     recipe = asdict(config)
     run = start_run(out, "metastasis", options, recipe=recipe)
     study = Study(run=run, config=config, options=options, on_step=on_step, on_case=on_case)
-    stages = study.stages()
-    done = run_stages(run, stages, only=options.stages, on_stage=on_case)
-    if options.stages or not all_done(run, stages):
-        return Reproduction(result=None, done=done, complete=False)
-    cohort = study.cohort()
-    data = study.data()
-    result = compose(
-        "metastasis",
-        options,
-        cohort=cohort,
-        sections=study_sections(data),
-        settings={
-            **recipe_settings(recipe),
-            "mask_threshold": config.mask_threshold,
-            "hardware": hardware(options.device),
-            "seconds by stage": stage_seconds(run, stages),
-        },
-        warnings=[f"{len(data.excluded)} series are left out: the patient moved too far between sequences."]
-        if data.excluded
-        else (),
-    )
-    rows = [row for cell in data.cells.values() for row in cell.rows()]
-    write_reproduction(out, result, rows)
-    return Reproduction(result=result, rows=rows, done=done)
+    return conduct(out, "metastasis", study, options=options, run=run, recipe=recipe, on_case=on_case)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,15 +189,26 @@ class Study:
             )
         }
 
-    def data(self) -> StudyData:
-        """Everything that the tables are made of."""
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        """The fourteen networks on both test sets."""
+        data = self.data(facts)
+        moved = f"{len(data.excluded)} series are left out: the patient moved too far between sequences."
+        return StudyReport(
+            sections=study_sections(data),
+            rows=[row for cell in data.cells.values() for row in cell.rows()],
+            settings={"mask_threshold": self.config.mask_threshold},
+            warnings=[moved] if data.excluded else (),
+        )
+
+    def data(self, facts: dict[str, dict[str, Any]]) -> StudyData:
+        """Everything that the tables are made of, from what every stage returned."""
         parts, mimics = self.parts(), read_mimics(self.cohort())
         by_key = {_key(one): one for one in self.stations()}
         cells = {}
         for dimensions in (2, 3):
             for combination in COMBINATIONS:
-                facts = stage_facts(self.run, cell_of(dimensions, combination))
-                results = {name: tuple(_result(entry, by_key) for entry in rows) for name, rows in facts.items()}
+                answers = facts[cell_of(dimensions, combination)].items()
+                results = {name: tuple(_result(entry, by_key) for entry in rows) for name, rows in answers}
                 cells[dimensions, combination] = Cell(
                     dimensions=dimensions, combination=combination, results=results, mimics=mimics
                 )
@@ -238,7 +216,7 @@ class Study:
         return StudyData(
             parts=parts,
             cells=cells,
-            readers=tuple(stage_facts(self.run, "readers")["figures"]),
+            readers=tuple(facts["readers"]["figures"]),
             people=people,
             resamples=self.config.resamples,
         )

@@ -12,20 +12,10 @@ from typing import TYPE_CHECKING, Any
 from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import Fold, patient_split
 from osteon.errors import CohortError
-from osteon.systems.protocol import Reproduction
 from osteon.systems.recipes import study_settings
-from osteon.systems.reproduction import (
-    all_done,
-    compose,
-    hardware,
-    recipe_settings,
-    run_phantoms,
-    start_run,
-    take_cohort,
-    write_reproduction,
-)
+from osteon.systems.reproduction import StudyReport, conduct, run_phantoms, start_run, take_cohort
 from osteon.systems.settings import configure
-from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
+from osteon.systems.stages import Stage
 from osteon.systems.tumor.answers import answer_cases, from_plain, to_plain
 from osteon.systems.tumor.cases import prepare_cases
 from osteon.systems.tumor.evaluate import case_rows
@@ -48,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from osteon.cohort.manifest import Cohort
-    from osteon.systems.protocol import ReproduceOptions
+    from osteon.systems.protocol import ReproduceOptions, Reproduction
     from osteon.systems.tumor.answers import PatientAnswer
     from osteon.systems.tumor.cases import TumorCase
 
@@ -75,28 +65,7 @@ def reproduce(
     recipe = asdict(replace(config, model=replace(config.model, device="auto")))
     run = start_run(out, "tumor", options, recipe=recipe)
     study = Study(run=run, config=config, options=options, on_step=on_step, on_case=on_case)
-    stages = study.stages()
-    done = run_stages(run, stages, only=options.stages, on_stage=on_case)
-    if options.stages or not all_done(run, stages):
-        return Reproduction(result=None, done=done, complete=False)
-    data = study.gathered()
-    result = compose(
-        "tumor",
-        options,
-        cohort=study.cohort(),
-        sections=study_sections(data),
-        settings={
-            **recipe_settings(recipe),
-            "doctors": config.doctors or "simulated",
-            "weights (detector, sequence model, age)": list(data.chosen.weights),
-            "hardware": hardware(options.device),
-            "seconds by stage": stage_seconds(run, stages),
-        },
-        warnings=data.warnings,
-    )
-    rows = case_rows(data.tested, table=data.table, weights=data.chosen.weights)
-    write_reproduction(out, result, rows)
-    return Reproduction(result=result, rows=rows, done=done)
+    return conduct(out, "tumor", study, options=options, run=run, recipe=recipe, on_case=on_case)
 
 
 def division(cohort: Cohort, config: StudyConfig, *, seed: int) -> Fold:
@@ -206,16 +175,29 @@ class Study:
         pair = train_pair(training, config=config, out=folder, resume=True, on_step=step)
         return {"answers": [to_plain(one) for one in answer_cases(pair, tested, config=config, on_case=self.on_case)]}
 
-    def gathered(self) -> StudyData:
-        """All that the result section is made of."""
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        """The test patients in all ways that the study shows them."""
+        data = self.gathered(facts)
+        return StudyReport(
+            sections=study_sections(data),
+            rows=case_rows(data.tested, table=data.table, weights=data.chosen.weights),
+            settings={
+                "doctors": self.config.doctors or "simulated",
+                "weights (detector, sequence model, age)": list(data.chosen.weights),
+            },
+            warnings=data.warnings,
+        )
+
+    def gathered(self, stages: dict[str, dict[str, Any]]) -> StudyData:
+        """All that the result section is made of, from what every stage returned."""
         _, training, tested = self.parts()
         config = self.config.model
         out_of_fold = []
         for number in range(config.fusion.folds):
-            facts = stage_facts(self.run, f"fold-{number + 1}")
+            facts = stages[f"fold-{number + 1}"]
             table = age_table(of_names(training, facts["train"]), config.age)
             out_of_fold += fusion_patients([from_plain(one) for one in facts["answers"]], table)
-        answers = self._answers("pair")
+        answers = _answers(stages["pair"])
         return StudyData(
             training=tuple(training),
             test=tuple(tested),
@@ -225,12 +207,13 @@ class Study:
             folds=config.fusion.folds,
             frames={
                 config.sequence.frames: answers,
-                **{n: self._answers(f"frames-{n}") for n in self.config.frames},
+                **{n: _answers(stages[f"frames-{n}"]) for n in self.config.frames},
             },
             own_frames=config.sequence.frames,
             doctors=tuple(read_doctors(self.config.doctors, answers, seed=self.options.seed)),
             left_out=len(self.cohort().cases) - len(training) - len(tested),
         )
 
-    def _answers(self, stage: str) -> list[PatientAnswer]:
-        return [from_plain(one) for one in stage_facts(self.run, stage)["answers"]]
+
+def _answers(facts: dict[str, Any]) -> list[PatientAnswer]:
+    return [from_plain(one) for one in facts["answers"]]
