@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def _agreement_section(facts: dict[str, Any], printed: dict[str, Any]) -> Sectio
     first, second = (np.isin(np.arange(facts["slices"]), facts[name]).astype(int) for name in ("first", "second"))
     figure = printed_figure(
         "kappa",
-        cohen_kappa(first, second, categories=2),
+        replace(cohen_kappa(first, second, categories=2), unit="slices"),
         printed=text,
         rule="a slice is positive if a reader marks a lesion on it",
         claim=_claim("kappa"),
