@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,3 +160,14 @@ def test_a_patient_on_both_sides_is_refused() -> None:
     assert patients_on_both_sides(MANY, fold) == {("train", "val"): ["p1"]}
     with pytest.raises(CohortError, match=r"patients \['p1'\] are in train and val"):
         require_by_patient(MANY, fold)
+
+
+def test_healthy_patients_are_a_stratum_of_their_own() -> None:
+    healthy = tuple(Case(case=f"h{k}", patient=f"h{k}", study="s", labels={"healthy": True}) for k in range(10))
+    both = replace(MANY, cases=MANY.cases + healthy)
+    for key in ("diagnosis", "healthy"):
+        for fold in patient_folds(both, folds=5, stratify=[key]):
+            assert sum(name.startswith("h") for name in fold.val) == 2
+    unknown = replace(MANY, cases=(*MANY.cases, replace(healthy[0], labels={"healthy": False})))
+    with pytest.raises(CohortError, match="case h0: no label 'diagnosis' to stratify by"):
+        patient_folds(unknown, folds=5, stratify=["diagnosis"])

@@ -239,7 +239,9 @@ def test_other_options_are_named(tmp_path: Path) -> None:
     other = replace(OPTIONS, seed=3, mean_lesions=3.0)
     with pytest.raises(CohortError, match=r"seed 2, not 3, mean_lesions 60.0, not 3.0\); choose another folder"):
         make_cohort(other, tmp_path / "c")
-    for damage in (b"{", b"\xff", b"[" * 100_000, b"9" * 5000):
+    with pytest.raises(CohortError, match=r"other options \(healthy None, not 0.5\); choose"):
+        make_cohort(replace(OPTIONS, healthy=0.5), tmp_path / "c")
+    for damage in (b"{", b"[]", b"\xff", b"[" * 100_000, b"9" * 5000):
         (tmp_path / "c" / "phantom.json").write_bytes(damage)
         with pytest.raises(CohortError, match=r"phantom.json is damaged"):
             make_cohort(OPTIONS, tmp_path / "c")

@@ -69,7 +69,7 @@ def test_healthy_people_have_mimics_and_no_lesions(system: str) -> None:
     drawn = disease(system, 5, healthy_share=1.0)
     assert drawn.lesions == ()
     assert drawn.mimics
-    assert drawn.labels == ({"lesions": 0, "primary": "none"} if system == "metastasis" else {})
+    assert drawn.labels == ({"lesions": 0, "primary": "none"} if system == "metastasis" else {"healthy": True})
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -10,9 +10,11 @@ from osteon.geometry import Grid
 from osteon.phantom.anatomy.fields import SmoothField
 from osteon.phantom.canvas import canvases
 from osteon.phantom.ct.render import CtPalette
+from osteon.phantom.lesions.myeloma import all_marrow
+from osteon.phantom.lesions.tissues import MYELOMA
 from osteon.phantom.painter import paint
 from osteon.phantom.scene import scene_of, turned
-from tests.phantom.conftest import coarse_grid
+from tests.phantom.conftest import coarse_grid, whole
 
 if TYPE_CHECKING:
     from osteon.phantom.patient import CtPatient
@@ -40,6 +42,23 @@ def test_a_turned_scene_shows_the_same_patient(patient: CtPatient) -> None:
     assert (bone == truth.bone).mean() > 0.99  # random fields are interpolated otherwise between slices
     assert (labels == truth.labels).mean() > 0.99
     assert np.corrcoef(again.ravel(), hu[0].ravel())[0, 1] > 0.97
+
+
+def test_infiltrated_marrow_is_painted_before_lesions_and_is_in_no_mask(patient: CtPatient) -> None:
+    largest = max((spot for spot in patient.lesions if spot.site == "vertebra"), key=lambda spot: spot.diameter_mm)
+    bone = next(bone for bone in patient.bones if bone.name == largest.bone)
+    marrow = (all_marrow(bone, MYELOMA, kind="diffuse myeloma", strength=0.8),)
+    grid = coarse_grid(bone.centre[2] - 20, bone.centre[2] + 20)
+    before, after = (whole(one, grid) for one in (patient, replace(patient, marrow=marrow)))
+    assert scene_of(replace(patient, marrow=marrow)).spots[0][1].kind == "diffuse myeloma"
+    assert before.lesions.any()
+    assert (after.lesions == before.lesions).all()
+    inside = (before.labels == bone.label) & (before.lesions == 0)
+    spread = [np.percentile(slab.hu[inside], 90) - np.percentile(slab.hu[inside], 10) for slab in (before, after)]
+    assert np.median(after.hu[inside]) != np.median(before.hu[inside])
+    assert spread[1] < spread[0]
+    far = before.labels == 0
+    assert (after.hu[far] == before.hu[far]).mean() > 0.99
 
 
 def test_a_turned_field_is_the_same_field() -> None:

@@ -37,6 +37,12 @@ def register(app: typer.Typer) -> None:
             14.0, "--lesions", min=0, help="Mean number of lesions over a whole body, 1000 at most; 0 for none."
         ),
         centre: str = typer.Option("a", "--centre", help="a, b or c; letters together mix them, e.g. ac."),
+        healthy: float | None = typer.Option(
+            None, "--healthy", help="Share of patients without the disease, 0 to 0.9; else the system's own."
+        ),
+        diffuse: float = typer.Option(
+            0.0, "--diffuse", help="lytic: share of patients with infiltrated marrow, diffuse or salt and pepper."
+        ),
         jobs: int = typer.Option(
             0, "--jobs", min=0, help="Processes, or threads where patients are fewer; 0 for one a core."
         ),
@@ -51,6 +57,8 @@ def register(app: typer.Typer) -> None:
             mean_lesions=lesions,
             centres=centre,
             range_mm=_parse_range(body_range) if body_range else None,
+            healthy=healthy,
+            diffuse=diffuse,
         )
         with progress_bar("phantoms") as report:
             cohort = make_cohort(options, out, jobs=jobs or os.cpu_count() or 1, on_case=report)

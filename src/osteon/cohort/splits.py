@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import LABEL, is_healthy
 from osteon.errors import CohortError, InputError, UsageError
 from osteon.formats.json_file import read_json, write_json
 
@@ -70,11 +71,12 @@ def patient_folds(cohort: Cohort, *, folds: int, seed: int = 0, stratify: Sequen
         cohort: at least ``folds`` patients.
         folds: how many, from 2.
         seed: of the shuffle; the same cohort and seed give the same folds.
-        stratify: what the folds should be alike in: names of labels, or "centre" or "sex".
+        stratify: what the folds should be alike in: names of labels, or "centre" or "sex". Healthy patients, who lack
+            labels of the disease, are of a kind of their own.
 
     Raises:
         UsageError: fewer than 2 folds, or more than patients.
-        CohortError: a case has no such label.
+        CohortError: a case that is not healthy has no such label.
     """
     patients = sorted({case.patient for case in cohort.cases})
     if not 2 <= folds <= len(patients):
@@ -186,6 +188,10 @@ def _strata(cohort: Cohort, stratify: Sequence[str]) -> dict[str, str]:
 def _value(case: Case, key: str) -> str:
     if key in ("centre", "sex"):
         return str(getattr(case, key))
+    if key not in case.labels and is_healthy(case):
+        return LABEL
+    if key not in case.labels and key == LABEL:
+        return str(False)
     if key not in case.labels:
         raise CohortError(
             f"case {case.case}: no label {key!r} to stratify by; it has {sorted(case.labels)} (or take centre, sex)"

@@ -77,7 +77,7 @@ def _make(argument: tuple[PhantomOptions, int, Path]) -> Case:
 
 def _check_same(options: PhantomOptions, out: Path) -> None:
     """Refuse to mix phantoms of different options; the number of patients may grow."""
-    wanted = {"format": FORMAT, **asdict(options)}
+    wanted = {"format": FORMAT, **options.document()}
     wanted.pop("patients")
     text = json.dumps(wanted, indent=1) + "\n"
     path = out / "phantom.json"
@@ -104,10 +104,10 @@ def _difference(found: str, wanted: dict[str, Any]) -> str:
     try:
         there = json.loads(found)
         plain = json.loads(json.dumps(wanted))
-        keys = [key for key in plain if there.get(key) != plain[key]]
-    except (ValueError, RecursionError, AttributeError):
+        keys = [key for key in {**plain, **there} if key != "patients" and there.get(key) != plain.get(key)]
+    except (ValueError, RecursionError, AttributeError, TypeError):
         return "phantom.json is damaged"
-    listed = ", ".join(f"{key} {there.get(key)!r}, not {plain[key]!r}" for key in keys)
+    listed = ", ".join(f"{key} {there.get(key)!r}, not {plain.get(key)!r}" for key in keys)
     return f"holds phantoms of other options ({listed or 'see phantom.json'})"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from osteon.cohort.healthy import LABEL
 from osteon.errors import UsageError
 from osteon.phantom.lesions import differential, metastasis, places, primary
 from osteon.phantom.lesions.mimics import draw_spine_mimics
@@ -31,7 +32,7 @@ DIFFICULTY = {"metastasis": 0.25, "tumor": 0.3, "differential": 0.0}
 Differential: how far the shares of the signs are moved together."""
 HEALTHY_SHARE = {"metastasis": 0.1, "tumor": 0.0, "differential": 0.0}
 """Patients without the disease, with mimics as everybody has. None where the question is which of two diseases it is:
-such a patient has no true answer; ask for them with ``healthy_share``."""
+such a patient has no true answer; ask for them with ``healthy_share`` (``osteon phantom --healthy``)."""
 RADIATION_SHARE = 0.08
 """Share of patients with metastases whose spine was irradiated; a guess."""
 METASTASIS_AGE = {"a": (63.5, 12.1), "b": (65.9, 11.5), "c": (64.0, 9.7)}
@@ -202,12 +203,12 @@ def _lesions(diagnosis: Diagnosis, bones: tuple[Bone, ...], person: Person, *, r
 
 
 def labels_of(diagnosis: Diagnosis, lesions: Sequence[Spot], bones: tuple[Bone, ...]) -> dict[str, Any]:
-    """Labels of the case; a healthy patient has none but a lesion count of 0 where lesions are counted."""
+    """Labels of the case: a healthy patient has a lesion count of 0 where lesions are counted, else ``healthy``."""
     if diagnosis.system == "metastasis":
         origin = "none" if diagnosis.primary is None else diagnosis.primary.name
         return {"lesions": len(lesions), "primary": origin}
     if diagnosis.name == "none":
-        return {}
+        return {LABEL: True}
     if diagnosis.system == "differential":
         origin = "none" if diagnosis.primary is None else diagnosis.primary.name
         return {"diagnosis": diagnosis.name, "primary": origin}

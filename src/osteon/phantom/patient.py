@@ -17,8 +17,8 @@ from osteon.phantom.anatomy.skeleton import build_skeleton
 from osteon.phantom.anatomy.soft import Organ, soft_tissue
 from osteon.phantom.anatomy.spine import Spine, build_spine
 from osteon.phantom.disease import draw_disease
-from osteon.phantom.lesions.lytic import draw_lesions
 from osteon.phantom.lesions.mimics import draw_mimics
+from osteon.phantom.lesions.myeloma import Shares, draw_whole_body
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
@@ -45,6 +45,7 @@ class CtPatient:
         fields: random fields of ``FIELD_STEPS_MM``.
         texture_seed: seed of the scanner's noise.
         implants: posed; painted over the bones.
+        marrow: infiltration of whole bones, painted first; in no mask.
     """
 
     person: Person
@@ -57,6 +58,7 @@ class CtPatient:
     fields: tuple[SmoothField, ...]
     texture_seed: int
     implants: tuple[Organ, ...] = ()
+    marrow: tuple[Spot, ...] = ()
 
 
 def draw_patient(
@@ -66,6 +68,7 @@ def draw_patient(
     sites: tuple[str, ...] | None = None,
     mean_lesions: float = 14.0,
     diagnosis: Diagnosis | None = None,
+    shares: Shares | None = None,
 ) -> CtPatient:
     """Draw one patient.
 
@@ -76,6 +79,7 @@ def draw_patient(
         sites: bone sites that may carry them; None for all.
         mean_lesions: scale of the lesion count in ``range_mm``, see ``lesions.lytic.draw_lesions``.
         diagnosis: what the patient has instead of the lytic lesions of myeloma; decides age, sex, lesions and mimics.
+        shares: of those lytic lesions: who is healthy and whose marrow is infiltrated; None for ``Shares()``.
     """
     age_years, sex = (None, None) if diagnosis is None else (diagnosis.age_years, diagnosis.sex)
     person = draw_person(rng, age_years=age_years, sex=sex, variants=True)
@@ -90,8 +94,12 @@ def draw_patient(
     organs = (*organs, *on_the_skin(outline, person, rng=rng))
     metal = implants(bones, person, rng=rng)
     seen = tuple(bone for bone in bones if _inside(bone, range_mm) and (sites is None or bone.site in sites))
+    marrow: tuple[Spot, ...] = ()
     if diagnosis is None:
-        lesions = tuple(draw_lesions(seen, person, rng=rng, mean_count=mean_lesions))
+        focal, change = draw_whole_body(
+            seen, person, rng=rng, mean_count=mean_lesions, shares=Shares() if shares is None else shares
+        )
+        lesions, marrow = tuple(focal), tuple(change)
         mimics = tuple(draw_mimics(seen, person, rng=rng))
     else:
         disease = draw_disease(diagnosis, seen, person, rng=rng)
@@ -107,6 +115,7 @@ def draw_patient(
         implants=metal,
         lesions=lesions,
         mimics=mimics,
+        marrow=marrow,
         fields=fields,
         texture_seed=int(rng.integers(2**31)),
     )

@@ -101,8 +101,9 @@ class Scene:
 
 
 def scene_of(patient: CtPatient) -> Scene:
-    """A patient's scene in LPS: mimics first, then the lesions, numbered from 1."""
-    spots = tuple(enumerate((*patient.mimics, *patient.lesions), start=1 - len(patient.mimics)))
+    """A patient's scene in LPS: changes of all marrow and mimics first, then the lesions, numbered from 1."""
+    unmarked = (*patient.marrow, *patient.mimics)
+    spots = tuple(enumerate((*unmarked, *patient.lesions), start=1 - len(unmarked)))
     return Scene(
         person=patient.person,
         bones=patient.bones,

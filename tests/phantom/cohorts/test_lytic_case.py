@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -7,8 +8,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from osteon.phantom.cohorts.lytic import slice_boxes, write_patient
+from osteon.phantom.cohort import make_cohort
+from osteon.phantom.cohorts.lytic import pattern_of, slice_boxes, write_patient
 from osteon.phantom.ct.acquisition import KERNELS
+from osteon.phantom.lesions.myeloma import all_marrow
+from osteon.phantom.lesions.tissues import MYELOMA
+from osteon.phantom.options import PhantomOptions
 from osteon.phantom.workers import using_threads
 from tests.dicom.validators import complaints, needs_dciodvfy
 
@@ -66,3 +71,28 @@ def test_boxes_of_slices_without_lesions_are_empty() -> None:
     assert [(a.height, a.width, a.slice_index) for a in annotations] == [(8, 9, 0), (8, 9, 1), (8, 9, 2)]
     boxes = {box.label: (box.x0, box.y0, box.x1, box.y1) for box in annotations[1].rectangles}
     assert boxes == {"lesion 2": (0, 0, 1, 1), "lesion 7": (5, 2, 9, 4)}
+
+
+def test_the_pattern_of_infiltrated_marrow_is_said_beside_the_lesions(short: CtScan, tmp_path: Path) -> None:
+    (bone, *_) = (one for one in short.patient.bones if one.label == 20)
+    marrow = (all_marrow(bone, MYELOMA, kind="diffuse myeloma", strength=0.5),)
+    changed = replace(short, patient=replace(short.patient, marrow=marrow))
+    pepper = replace(short.patient, marrow=(replace(marrow[0], parts=marrow),))
+    healthy = replace(short.patient, lesions=())
+    named = [pattern_of(one) for one in (short.patient, changed.patient, pepper, healthy)]
+    assert named == ["focal", "diffuse", "pepper", ""]
+    write_patient(changed, tmp_path / "p", case="p", seed="s")
+    table = json.loads((tmp_path / "p" / "lesions.json").read_text())
+    assert table["infiltrated"] == [{"kind": "diffuse myeloma", "bone": bone.name, "site": "vertebra", "share": 0.5}]
+    assert len(table["lesions"]) == len(short.truth)
+
+
+def test_cases_say_pattern_or_healthy_where_shares_are_asked_for(tmp_path: Path) -> None:
+    plain = {"patients": 6, "seed": 4, "range_mm": (15.0, 35.0)}
+    cases = make_cohort(PhantomOptions(**plain, healthy=0.3, diffuse=0.7), tmp_path / "c", jobs=1).cases
+    labels = [case.labels for case in cases]
+    patterns = {one.get("pattern") for one in labels}
+    assert patterns <= {"diffuse", "pepper", None}
+    assert "diffuse" in patterns
+    assert all(("pattern" in one) != ("healthy" in one) for one in labels)
+    assert all(one["lesions"] == 0 for one in labels if "healthy" in one)

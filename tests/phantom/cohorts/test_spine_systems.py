@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import nibabel
@@ -27,6 +28,18 @@ def differential(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 @pytest.fixture(scope="module")
 def tumor(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return make_cohort(PhantomOptions(system="tumor", patients=1, seed=2), tmp_path_factory.mktemp("tumor") / "cohort")
+
+
+@pytest.fixture(scope="module")
+def healthy_differential(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    options = PhantomOptions(system="differential", patients=1, seed=2, range_mm=(30.0, 60.0), healthy=0.5)
+    return make_cohort(options, tmp_path_factory.mktemp("healthy-differential") / "cohort")
+
+
+@pytest.fixture(scope="module")
+def healthy_tumor(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    options = PhantomOptions(system="tumor", patients=1, seed=2, healthy=0.5)
+    return make_cohort(options, tmp_path_factory.mktemp("healthy-tumor") / "cohort")
 
 
 def mask(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -64,3 +77,30 @@ def test_a_tumor_case_has_boxes_round_its_mask_on_every_series(tumor: Cohort) ->
         x, y = np.nonzero(lesions[:, :, index])
         assert min(box.x0 for box in rectangles) >= x.min()
         assert max(box.y1 for box in rectangles) <= y.max() + 1
+
+
+def test_a_healthy_differential_case_has_an_empty_mask_and_no_diagnosis(healthy_differential: Cohort) -> None:
+    (case,) = healthy_differential.cases
+    assert case.labels == {"healthy": True}
+    assert case.age_years is not None
+    assert case.sex in ("M", "F")
+    root = healthy_differential.root
+    assert mask(root / case.truth["lesions"]).max() == 0
+    assert mask(root / case.truth["vertebrae"]).max() > 0
+    table = json.loads((root / case.truth["lesion_table"]).read_text())
+    assert table["lesions"] == table["unseen"] == []
+    assert table["mimics"]
+
+
+def test_a_healthy_tumor_case_has_no_boxes_and_no_verdict(healthy_tumor: Cohort) -> None:
+    (case,) = healthy_tumor.cases
+    assert case.labels == {"healthy": True}
+    assert case.age_years is not None
+    assert "boxes" not in case.truth
+    root = healthy_tumor.root
+    assert not (root / "cases" / case.case / "boxes").exists()
+    assert mask(root / case.truth["lesions"]).max() == 0
+    assert mask(root / case.truth["vertebrae"]).max() > 0
+    table = json.loads((root / case.truth["lesion_table"]).read_text())
+    assert table["lesions"] == []
+    assert table["mimics"]

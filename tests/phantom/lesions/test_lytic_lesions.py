@@ -11,7 +11,6 @@ from osteon.phantom.anatomy.person import Person, draw_person
 from osteon.phantom.anatomy.shapes import Ellipsoid, Limb, VertebralBody
 from osteon.phantom.lesions.lytic import (
     LARGEST_MM,
-    LESION_FREE_SHARE,
     SMALLEST_MM,
     Spot,
     draw_lesion,
@@ -20,6 +19,7 @@ from osteon.phantom.lesions.lytic import (
     is_visible,
     random_frame,
 )
+from osteon.phantom.options import LYTIC_HEALTHY
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def draws(person: Person, count: int, *, mean_count: float = 3.0) -> list[list[S
 
 def test_a_quarter_of_patients_have_none(person: Person) -> None:
     empty = np.mean([not spots for spots in draws(person, 200)])
-    assert empty == pytest.approx(LESION_FREE_SHARE, abs=0.09)  # three standard errors
+    assert empty == pytest.approx(LYTIC_HEALTHY, abs=0.09)  # three standard errors
 
 
 def test_diameters_stay_within_bounds_and_every_lesion_counts(person: Person) -> None:

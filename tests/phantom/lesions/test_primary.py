@@ -10,7 +10,7 @@ from osteon.phantom.lesions import places
 from osteon.phantom.lesions.forms import volume_mm3
 from osteon.phantom.lesions.histology import SPINE_SHARE, share_malignant
 from osteon.phantom.lesions.inside import levels
-from osteon.phantom.lesions.primary import HISTOLOGIES, draw_histology, draw_tumours
+from osteon.phantom.lesions.primary import HISTOLOGIES, draw_histology, draw_place, draw_tumours
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
@@ -77,6 +77,13 @@ def test_places_in_the_spine_are_the_studys(column: tuple[Bone, ...]) -> None:
     for name, share in zip(places.REGIONS, SPINE_SHARE, strict=True):
         error = 4 * np.sqrt(share * (1 - share) / 60)
         assert found[name] / 60 == pytest.approx(share, abs=error + 0.03)  # types shift it a little
+
+
+def test_the_healthy_are_scanned_where_tumours_are(skeleton: tuple[Bone, ...]) -> None:
+    rng = np.random.default_rng(1)
+    found = [places.region(draw_place(skeleton, rng)) for _ in range(1500)]
+    for name, share in zip(places.REGIONS, SPINE_SHARE, strict=True):
+        assert found.count(name) / 1500 == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 1500))
 
 
 def test_a_schwannoma_is_a_dumb_bell_in_soft_tissue(column: tuple[Bone, ...]) -> None:

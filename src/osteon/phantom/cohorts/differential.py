@@ -1,7 +1,8 @@
 """A differential case: CT of a part of the spine with lytic lesions of myeloma or of metastases, and their mask.
 
 Without contrast agent on the differential study's two scanners (doi 10.35440/hutfd.1563046) in centre a; other makers
-in b and c. Patients in whom nothing can be seen are drawn again: that study took slices that show the disease.
+in b and c. Patients in whom nothing can be seen are drawn again: that study took slices that show the disease. Healthy
+patients, where some are asked for, have an empty mask and no diagnosis.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
 
 
 def _visible(rng: np.random.Generator, options: PhantomOptions, *, centre: str) -> tuple[Diagnosis, CtScan]:
-    """A diagnosis and the first of its patients in whom a lesion can be seen."""
-    diagnosis = draw_diagnosis("differential", rng, centre=centre)
+    """A diagnosis and the first of its patients in whom a lesion can be seen; of the healthy, the first."""
+    diagnosis = draw_diagnosis("differential", rng, centre=centre, healthy_share=options.healthy)
     for _ in range(_TRIES):
         low, high = SPINE_MM
         if options.range_mm is not None:
@@ -88,8 +89,10 @@ def _visible(rng: np.random.Generator, options: PhantomOptions, *, centre: str) 
             continue
         scanner = draw_spine_scanner(rng, profile=options.profile, centre=centre)
         scan = annotated_scan(patient, scanner, (low, high), rng=rng)
-        if scan.truth:
+        if scan.truth or diagnosis.name == "none":
             return diagnosis, scan
+    if diagnosis.name == "none":
+        raise LimitError(f"each of {_TRIES} healthy patients had contrast agent; use another --seed")
     raise LimitError(
         f"{_TRIES} patients with {diagnosis.name} show no lesion between {low:g} and {high:g} mm; choose a longer range"
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scipy import ndimage
 
+from osteon.cohort.healthy import LABEL
 from osteon.cohort.manifest import Case
 from osteon.dicom.ct import write_ct_series
 from osteon.formats.labelme import write_labelme
@@ -23,7 +25,8 @@ from osteon.phantom.ct.scan import (
     draw_ct_scan,
     lesion_record,
 )
-from osteon.phantom.options import PhantomOptions, uid_seed
+from osteon.phantom.lesions.myeloma import Shares
+from osteon.phantom.options import LYTIC_HEALTHY, PhantomOptions, uid_seed
 from osteon.phantom.patient import draw_patient
 from osteon.phantom.workers import ahead
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from osteon.phantom.lesions.spot import Spot
+    from osteon.phantom.patient import CtPatient
 
 
 def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, name: str) -> Case:
@@ -44,15 +50,44 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
         folder: of this patient, empty.
         name: the name that the folder will have in the cohort's ``cases``.
     """
+    more = partial(_shared_labels, options)
     if options.centres == "a":
-        scan = draw_ct_scan(rng, profile=options.profile, range_mm=options.range_mm, mean_lesions=options.mean_lesions)
-        return write_patient(scan, folder, case=name, seed=uid_seed(options, name))
+        scan = draw_ct_scan(
+            rng,
+            profile=options.profile,
+            range_mm=options.range_mm,
+            mean_lesions=options.mean_lesions,
+            shares=shares_of(options),
+        )
+        return more(write_patient(scan, folder, case=name, seed=uid_seed(options, name)), scan)
     centre = ct_centre(str(rng.choice(list(options.centres))))
     scan = _centre_scan(rng, options, centre)
     if centre.annotator is not None:
         scan = as_drawn(scan, centre.annotator, case=name, seed=options.seed)
     seed = f"{uid_seed(options, name)}-{options.centres}"
-    return write_patient(scan, folder, case=name, seed=seed, centre=centre.name)
+    return more(write_patient(scan, folder, case=name, seed=seed, centre=centre.name), scan)
+
+
+def shares_of(options: PhantomOptions) -> Shares:
+    """Who is healthy and whose marrow is infiltrated."""
+    healthy = LYTIC_HEALTHY if options.healthy is None else options.healthy
+    return Shares(healthy=healthy, infiltrated=options.diffuse)
+
+
+def _shared_labels(options: PhantomOptions, case: Case, scan: CtScan) -> Case:
+    """The case with what was drawn, seen or not, where healthy or infiltrated patients are asked for by their share."""
+    if options.healthy is None and not options.diffuse:
+        return case
+    pattern = pattern_of(scan.patient)
+    more = {"pattern": pattern} if pattern and options.diffuse else {} if pattern else {LABEL: True}
+    return replace(case, labels={**case.labels, **more})
+
+
+def pattern_of(patient: CtPatient) -> str:
+    """What was drawn: "diffuse" or "pepper" where all marrow is changed, "focal" with lesions alone, "" without."""
+    if patient.marrow:
+        return "pepper" if patient.marrow[0].parts else "diffuse"
+    return "focal" if patient.lesions else ""
 
 
 def _centre_scan(rng: np.random.Generator, options: PhantomOptions, centre: CtCentre) -> CtScan:
@@ -66,7 +101,7 @@ def _centre_scan(rng: np.random.Generator, options: PhantomOptions, centre: CtCe
         range_mm = low, low + length
     share = min(1.0, (range_mm[1] - range_mm[0]) / (WHOLE_MM[1] - WHOLE_MM[0]) + 0.15)
     mean = options.mean_lesions * share * centre.lesion_factor
-    patient = draw_patient(rng, mean_lesions=mean, range_mm=range_mm)
+    patient = draw_patient(rng, mean_lesions=mean, range_mm=range_mm, shares=shares_of(options))
     return annotated_scan(patient, scanner, range_mm, rng=rng)
 
 
@@ -90,11 +125,13 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str, centre: s
     )
     for _ in ahead(lambda step: step(), steps):
         pass  # each writes files of its own
-    table = {
+    table: dict[str, list[dict[str, Any]]] = {
         "lesions": [lesion_record(lesion) for lesion in scan.truth],
         "unseen": [lesion_record(lesion) for lesion in scan.unseen],
         "mimics": list(scan.mimics),
     }
+    if scan.patient.marrow:
+        table["infiltrated"] = [infiltration_record(spot) for spot in scan.patient.marrow]
     write_json(folder / "lesions.json", table)
     names = {
         "bone": "bone.nii.gz",
@@ -113,6 +150,12 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str, centre: s
         labels={"lesions": len(scan.truth)},
         truth={kind: f"cases/{case}/{name}" for kind, name in names.items()},
     )
+
+
+def infiltration_record(spot: Spot) -> dict[str, Any]:
+    """One infiltrated bone as a plain dictionary; the share is of marrow replaced, in the foci where there are any."""
+    deepest = spot.parts[0] if spot.parts else spot
+    return {"kind": spot.kind, "bone": spot.bone, "site": spot.site, "share": round(deepest.strength, 3)}
 
 
 def _write_series(scan: CtScan, folder: Path, *, case: str, seed: str) -> None:

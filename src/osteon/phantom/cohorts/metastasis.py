@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from osteon.cohort.healthy import LABEL
 from osteon.cohort.manifest import Case
 from osteon.phantom.anatomy.person import draw_person
 from osteon.phantom.cohorts.files import write_json
@@ -35,7 +36,8 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
         name: the name that the folder will have in the cohort's ``cases``.
     """
     centre = str(rng.choice(list(options.centres)))
-    diagnosis = draw_diagnosis("metastasis", rng, centre=centre, healthy_share=None if options.mean_lesions else 1.0)
+    healthy_share = options.healthy if options.mean_lesions else 1.0
+    diagnosis = draw_diagnosis("metastasis", rng, centre=centre, healthy_share=healthy_share)
     person = draw_person(rng, age_years=diagnosis.age_years, sex=diagnosis.sex)
     patient = draw_mr_patient(rng, person=person)
     spine = tuple(bone for bone in patient.bones if bone.site in ("vertebra", "sacrum"))
@@ -58,6 +60,10 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
         age_years=person.age_years,
         sex=person.sex,
         centre=centre,
-        labels={**disease.labels, "lesions": len(rows)},
+        labels={
+            **disease.labels,
+            "lesions": len(rows),
+            **({LABEL: True} if options.healthy is not None and diagnosis.name == "none" else {}),
+        },
         truth={kind: f"cases/{name}/{file}" for kind, file in masks.items()},
     )

@@ -1,7 +1,8 @@
 """A tumor case: sagittal T1, T2 and fat-suppressed T2 round one tumour, boxed on every slice of every series.
 
 As in the tumour study (doi 10.1186/s13244-022-01227-2): LabelMe rectangles "benign" or "malignant". Centre b has
-primary tumours alone, as its test set had.
+primary tumours alone, as its test set had. Healthy patients, where some are asked for, are scanned where tumours are
+and have an empty mask, no boxes and no verdict.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from osteon.phantom.anatomy.person import draw_person
 from osteon.phantom.cohorts.files import write_json
 from osteon.phantom.cohorts.mr_study import series_folder, write_masks, write_study
 from osteon.phantom.disease import Disease, draw_diagnosis, draw_disease
+from osteon.phantom.lesions.primary import draw_place
 from osteon.phantom.mr.annotator import lesion_rows, spot_row
 from osteon.phantom.mr.patient import draw_mr_patient
 from osteon.phantom.mr.protocol import draw_protocol
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from osteon.phantom.mr.patient import MrPatient
 
 LACKING_SHARE = 0.2
 """Share of studies without one of the three sequences: with 3.7 series a patient on average, some had one missing and
@@ -53,10 +57,8 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
     disease, scan = _visible(rng, options, centre=centre)
     person = scan.patient.person
     write_study(scan, folder / "study", case=name, seed=uid_seed(options, name))
-    verdict = "malignant" if disease.labels["malignant"] else "benign"
-    write_labelme(folder / "boxes", boxes(scan, label=verdict))
     masks = {
-        "boxes": "boxes",
+        **_write_boxes(scan, disease, folder),
         "lesions": write_masks([one.lesions for one in scan.stations], scan, folder, name="lesions"),
         "vertebrae": write_masks([one.vertebrae for one in scan.stations], scan, folder, name="vertebrae"),
         "lesion_table": "lesions.json",
@@ -75,9 +77,18 @@ def make_case(rng: np.random.Generator, options: PhantomOptions, folder: Path, n
     )
 
 
+def _write_boxes(scan: MrScan, disease: Disease, folder: Path) -> dict[str, str]:
+    """The boxes of a tumour, as the case's truth; nothing where there is none."""
+    if "malignant" not in disease.labels:
+        return {}
+    verdict = "malignant" if disease.labels["malignant"] else "benign"
+    write_labelme(folder / "boxes", boxes(scan, label=verdict))
+    return {"boxes": "boxes"}
+
+
 def _visible(rng: np.random.Generator, options: PhantomOptions, *, centre: str) -> tuple[Disease, MrScan]:
-    """The first patient of a drawn diagnosis whose tumour lies in the picture."""
-    diagnosis = draw_diagnosis("tumor", rng, centre=centre)
+    """The first patient of a drawn diagnosis whose tumour lies in the picture; of the healthy, the first."""
+    diagnosis = draw_diagnosis("tumor", rng, centre=centre, healthy_share=options.healthy)
     for _ in range(_TRIES):
         person = draw_person(rng, age_years=diagnosis.age_years, sex=diagnosis.sex)
         patient = draw_mr_patient(rng, person=person)
@@ -88,12 +99,21 @@ def _visible(rng: np.random.Generator, options: PhantomOptions, *, centre: str) 
             lacking = int(rng.choice(3, p=(0.25, 0.25, 0.5)))
             kept = tuple(one for k, one in enumerate(protocol.sequences) if k != lacking)
             protocol = replace(protocol, sequences=kept)
-        low, high = disease.lesions[0].solid.bounds()
-        x, y, z = (float(value) for value in (low + high) / 2)
+        x, y, z = _middle(disease, patient, rng)
         scan = scan_patient(patient, protocol, range_mm=options.range_mm, target_mm=(x, y, z))
-        if _rectangles(scan.stations[0].lesions, label="any"):
+        if not disease.lesions or _rectangles(scan.stations[0].lesions, label="any"):
             return disease, scan
     raise LimitError(f"no tumour of {_TRIES} ({diagnosis.name}) lies in the picture; choose a longer range")
+
+
+def _middle(disease: Disease, patient: MrPatient, rng: np.random.Generator) -> tuple[float, float, float]:
+    """LPS point that the scan is made round: the tumour, or of the healthy a bone that tumours would be in."""
+    if disease.lesions:
+        low, high = disease.lesions[0].solid.bounds()
+    else:
+        low, high = draw_place(patient.bones, rng).bounds()
+    x, y, z = (float(value) for value in (low + high) / 2)
+    return x, y, z
 
 
 def boxes(scan: MrScan, *, label: str) -> list[SliceAnnotation]:

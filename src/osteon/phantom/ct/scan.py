@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from osteon.phantom.anatomy.shapes import Array
     from osteon.phantom.ct.render import Slab
+    from osteon.phantom.lesions.myeloma import Shares
     from osteon.phantom.lesions.spot import Spot
 
 _SMALL_FIELD_MM = 150.0
@@ -84,7 +85,12 @@ class CtScan:
 
 
 def draw_ct_scan(
-    rng: np.random.Generator, *, profile: str, range_mm: tuple[float, float] | None = None, mean_lesions: float = 14.0
+    rng: np.random.Generator,
+    *,
+    profile: str,
+    range_mm: tuple[float, float] | None = None,
+    mean_lesions: float = 14.0,
+    shares: Shares | None = None,
 ) -> CtScan:
     """Draw and scan one patient.
 
@@ -95,6 +101,7 @@ def draw_ct_scan(
         range_mm: part of the body to scan instead, z relative to S1.
         mean_lesions: scale of the lesion count over a whole body (``lesions.lytic.draw_lesions``); the part that is
             scanned has its share.
+        shares: see ``patient.draw_patient``.
     """
     scanner = draw_scanner(rng, profile=profile)
     if range_mm is None:
@@ -102,7 +109,7 @@ def draw_ct_scan(
         low = rng.uniform(WHOLE_MM[0], WHOLE_MM[1] - length) if profile == "small" else WHOLE_MM[0]
         range_mm = (float(low), float(low + length)) if profile == "small" else WHOLE_MM
     share = min(1.0, (range_mm[1] - range_mm[0]) / (WHOLE_MM[1] - WHOLE_MM[0]) + 0.15)
-    patient = draw_patient(rng, mean_lesions=mean_lesions * share, range_mm=range_mm)
+    patient = draw_patient(rng, mean_lesions=mean_lesions * share, range_mm=range_mm, shares=shares)
     return annotated_scan(patient, scanner, range_mm, rng=rng)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from osteon.phantom.anatomy.shapes import Ellipsoid
 from osteon.phantom.lesions.spot import Spot, inner_point, random_frame
+from osteon.phantom.options import LYTIC_HEALTHY
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
@@ -22,8 +23,6 @@ SMALLEST_MM, LARGEST_MM = 5.0, 30.0
 """The study counts lesions of 5 mm and more (IMWG criteria)."""
 THIN = ("rib", "clavicle", "scapula", "sternum", "skull")
 VISIBLE_HU = 60.0
-LESION_FREE_SHARE = 0.25
-"""One of the study's four test patients had none."""
 SITE_WEIGHT = {
     "vertebra": 0.46,
     "rib": 0.16,
@@ -91,7 +90,12 @@ def draw_lesion(bone: Bone, rng: np.random.Generator, *, contrast_hu: float) -> 
 
 
 def draw_lesions(
-    bones: tuple[Bone, ...], person: Person, *, rng: np.random.Generator, mean_count: float = 14.0
+    bones: tuple[Bone, ...],
+    person: Person,
+    *,
+    rng: np.random.Generator,
+    mean_count: float = 14.0,
+    free_share: float = LYTIC_HEALTHY,
 ) -> list[Spot]:
     """Lytic lesions of one patient, none of them touching another.
 
@@ -99,10 +103,11 @@ def draw_lesions(
         bones: those that may have lesions.
         person: the patient.
         rng: randomness.
-        mean_count: mean number wanted; the number is skewed, 1 to 120, and smaller where there is no room. A quarter of
-            patients have none; nobody has any where it is 0.
+        mean_count: mean number wanted; the number is skewed, 1 to 120, and smaller where there is no room. Nobody
+            has any where it is 0.
+        free_share: share of patients without any.
     """
-    if rng.random() < LESION_FREE_SHARE or mean_count <= 0:
+    if rng.random() < free_share or mean_count <= 0:
         return []
     wanted = int(np.clip(rng.lognormal(np.log(mean_count * 0.75), 0.75), 1, 120))
     spots: list[Spot] = []

@@ -24,7 +24,7 @@ from osteon.phantom.lesions.spot import Spot
 
 if TYPE_CHECKING:
     from osteon.phantom.anatomy.bones import Bone
-    from osteon.phantom.anatomy.shapes import Solid, VertebralBody
+    from osteon.phantom.anatomy.shapes import Solid, Vector, VertebralBody
     from osteon.phantom.lesions.histology import Histology
 
 HISTOLOGIES = (*BENIGN, *MALIGNANT)
@@ -97,9 +97,18 @@ def _shares(group: tuple[Histology, ...]) -> list[float]:
     return [one.share / total for one in group]
 
 
+def draw_place(bones: tuple[Bone, ...], rng: np.random.Generator) -> Bone:
+    """A bone of spine or sacrum, as often of each region as the study's tumours were there."""
+    return _of_region(tuple(bone for bone in bones if places.region(bone)), np.array(SPINE_SHARE), rng)
+
+
 def _pick_bone(spine: tuple[Bone, ...], histology: Histology, rng: np.random.Generator) -> Bone:
     """By region first (the study's shares times the type's own), then any bone of it."""
-    weights = dict(zip(places.REGIONS, np.multiply(SPINE_SHARE, histology.spine), strict=True))
+    return _of_region(spine, np.multiply(SPINE_SHARE, histology.spine), rng)
+
+
+def _of_region(spine: tuple[Bone, ...], shares: Vector, rng: np.random.Generator) -> Bone:
+    weights = dict(zip(places.REGIONS, shares, strict=True))
     there = [name for name in places.REGIONS if any(places.region(bone) == name for bone in spine)]
     chances = np.array([weights[name] for name in there])
     name = there[int(rng.choice(len(there), p=chances / chances.sum()))]
