@@ -175,11 +175,6 @@ def conduct(
     return Reproduction(result=result, rows=tuple(report.rows), done=done)
 
 
-def all_done(run: Path, stages: Sequence[Stage]) -> bool:
-    """Whether the result can be put together."""
-    return all(is_done(run, stage.name) for stage in stages)
-
-
 def printed_figure(
     name: str,
     estimate: Estimate | None,

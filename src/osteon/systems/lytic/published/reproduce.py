@@ -26,20 +26,10 @@ from osteon.systems.lytic.published.detection import (
 from osteon.systems.lytic.published.judge import SliceResult, choose_threshold
 from osteon.systems.lytic.published.sections import rows_by_case, study_sections
 from osteon.systems.lytic.published.slices import keep_slices, open_slices
-from osteon.systems.protocol import Reproduction
 from osteon.systems.recipes import study_settings
-from osteon.systems.reproduction import (
-    all_done,
-    compose,
-    hardware,
-    recipe_settings,
-    run_phantoms,
-    start_run,
-    take_cohort,
-    write_reproduction,
-)
+from osteon.systems.reproduction import StudyReport, conduct, run_phantoms, start_run, take_cohort
 from osteon.systems.settings import configure
-from osteon.systems.stages import Stage, run_stages, stage_facts, stage_seconds
+from osteon.systems.stages import Stage, stage_facts
 from osteon.training.weights import load_weights
 
 if TYPE_CHECKING:
@@ -53,7 +43,7 @@ if TYPE_CHECKING:
     from osteon.systems.lytic.published.config import DetectionPart
     from osteon.systems.lytic.published.detection import Products
     from osteon.systems.lytic.published.slices import StudySlices
-    from osteon.systems.protocol import ReproduceOptions
+    from osteon.systems.protocol import ReproduceOptions, Reproduction
 
 BEST = "best.safetensors"
 
@@ -79,26 +69,7 @@ def reproduce(
     recipe = asdict(config)
     run = start_run(out, "lytic", options, recipe=recipe)
     study = Study(run=run, config=config, options=options, on_step=on_step, on_case=on_case)
-    stages = study.stages()
-    done = run_stages(run, stages, only=options.stages, on_stage=on_case)
-    if options.stages or not all_done(run, stages):
-        return Reproduction(result=None, done=done, complete=False)
-    cohort = study.cohort()
-    facts = {stage.name: stage_facts(run, stage.name) for stage in stages}
-    result = compose(
-        "lytic",
-        options,
-        cohort=cohort,
-        sections=study_sections(cohort, config, facts, folder=run / "data" / "slices"),
-        settings={
-            **recipe_settings(recipe),
-            "hardware": hardware(options.device),
-            "seconds by stage": stage_seconds(run, stages),
-        },
-    )  # fmt: skip
-    rows = rows_by_case(facts["test"], config.detection)
-    write_reproduction(out, result, rows)
-    return Reproduction(result=result, rows=rows, done=done)
+    return conduct(out, "lytic", study, options=options, run=run, recipe=recipe, on_case=on_case)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +104,13 @@ class Study:
             Stage(name="test", work=self.do_test, needs=("fold-1", *member)),
             Stage(name="readers", work=self.do_readers, needs=("data",)),
         ]
+
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        """The test patients, and the folds beside them."""
+        return StudyReport(
+            sections=study_sections(self.cohort(), self.config, facts, folder=self.run / "data" / "slices"),
+            rows=rows_by_case(facts["test"], self.config.detection),
+        )
 
     def cohort(self) -> Cohort:
         """The cohort given, or the phantoms of this run (made on the first call)."""
