@@ -10,7 +10,10 @@ import pytest
 from osteon.cohort.splits import image_split
 from osteon.errors import CohortError
 from osteon.systems.differential.images import cohort_pictures
-from osteon.systems.differential.train import of_fold, split_pictures
+from osteon.systems.differential.published.config import StudyConfig
+from osteon.systems.differential.published.reproduce import Study
+from osteon.systems.differential.train import of_fold, split_pictures, train
+from osteon.systems.protocol import ReproduceOptions
 from tests.systems.differential.make import TINY, write_cohort_of
 
 if TYPE_CHECKING:
@@ -65,3 +68,20 @@ def test_folds_by_image_and_by_case_pick_their_pictures(made: tuple[Cohort, Mode
     assert [len(part) for part in parts] == [16, 4, 4]
     assert sorted(name for part in parts for name in part.names) == sorted(pictures.names)
     assert set(np.concatenate([part.index for part in parts])) == {1, 2, 3}
+
+
+def test_training_leaves_healthy_patients_out_and_counts_them(made: tuple[Cohort, ModelBundle], tmp_path: Path) -> None:
+    cohort = made[0]
+    healthy = replace(cohort.cases[0], case="h", patient="h", labels={"healthy": True}, truth={})
+    bundle = train(replace(cohort, cases=(*cohort.cases, healthy)), tmp_path / "model", config=replace(TINY, epochs=1))
+    assert bundle.metrics["healthy cases left out"] == 1
+    assert "healthy cases left out" not in made[1].metrics
+    assert bundle.facts.training_data["fingerprints"] == made[1].facts.training_data["fingerprints"]
+
+
+def test_the_study_is_made_again_without_healthy_patients(made: tuple[Cohort, ModelBundle], tmp_path: Path) -> None:
+    cohort = made[0]
+    healthy = replace(cohort.cases[0], case="h", patient="h", labels={"healthy": True}, truth={})
+    options = ReproduceOptions(cohort=replace(cohort, cases=(healthy, *cohort.cases)))
+    study = Study(run=tmp_path, config=StudyConfig(), options=options, on_step=quiet, on_case=quiet)
+    assert study.cohort().cases == cohort.cases

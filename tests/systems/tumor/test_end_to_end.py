@@ -10,16 +10,18 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
 
 from osteon.cohort.manifest import Case, Cohort
 from osteon.dicom.scan import scan
 from osteon.errors import BundleError, CohortError
-from osteon.systems.protocol import ReadOptions
+from osteon.report.result import to_document
+from osteon.systems.protocol import ReadOptions, ReproduceOptions, no_case, no_step
 from osteon.systems.tumor import system
 from osteon.systems.tumor.cases import prepare_cases
 from osteon.systems.tumor.fusion import STRATEGIES
 from osteon.systems.tumor.published.config import StudyConfig
-from osteon.systems.tumor.published.study import division
+from osteon.systems.tumor.published.study import Study, division
 from osteon.systems.tumor.train import age_table, fusion_folds, of_names, train
 from tests.systems.tumor.make import TINY, write_tumor_cohort
 
@@ -163,3 +165,56 @@ def test_the_age_table_counts_training_patients_once(made: tuple[Cohort, Path], 
     table = age_table([*of_names(cases, ["p0", "p1"]), *of_names(cases, ["p0"])], TINY.age)
     assert table.patients == (1, 1)
     assert table.malignant == (0, 1)
+
+
+def with_healthy(cohort: Cohort, *names: str) -> Cohort:
+    """The cohort with scans of some cases again, as those of healthy patients without boxes."""
+    known = {case.case: case for case in cohort.cases}
+    more = (
+        replace(known[name], case=f"h-{name}", patient=f"h-{name}", labels={"healthy": True}, truth={})
+        for name in names
+    )
+    return replace(cohort, cases=(*cohort.cases, *more))
+
+
+def test_healthy_patients_enter_a_figure_of_their_own(made: tuple[Cohort, Path], model: TumorModel) -> None:
+    plain = system.evaluate(model, made[0], on_case=lambda *_: None)
+    both = system.evaluate(model, with_healthy(made[0], "p0", "p1"), on_case=lambda *_: None)
+    assert not both.failures
+    documents = [json.dumps(to_document(one.result)["sections"]) for one in (both, plain)]
+    assert documents[0].startswith(documents[1][:-1])
+    assert [row["truth"] for row in both.rows] == ["malignant", "benign", "malignant", "benign", "healthy", "healthy"]
+    marked = [row["images with a detection"] > 0 for row in both.rows if row["truth"] == "healthy"]
+    figures = {figure.group: figure for figure in both.result.sections[-1].figures}
+    assert set(figures) == {"any sequence", "T1", "T2"}
+    whole = figures["any sequence"].estimate
+    low, high = proportion_confint(sum(marked), 2, method="wilson")
+    assert (whole.value, whole.n, whole.unit) == (sum(marked) / 2, 2, "patients")
+    assert (whole.low, whole.high) == pytest.approx((low, high))
+    for kind in ("T1", "T2"):
+        assert figures[kind].estimate.value <= whole.value
+
+
+def test_a_cohort_of_healthy_patients_alone_has_no_accuracy(made: tuple[Cohort, Path], model: TumorModel) -> None:
+    some = with_healthy(made[0], "p0")
+    alone = system.evaluate(model, replace(some, cases=some.cases[-1:]), on_case=lambda *_: None)
+    assert [section.title for section in alone.result.sections] == ["Healthy patients"]
+    assert not any("One class" in warning for warning in alone.result.warnings)
+
+
+def test_training_leaves_healthy_patients_out_and_counts_them(made: tuple[Cohort, Path], tmp_path: Path) -> None:
+    short = replace(
+        TINY,
+        detector=replace(TINY.detector, epochs=1, samples=4),
+        sequence=replace(TINY.sequence, epochs=1, samples=4),
+        fusion=replace(TINY.fusion, folds=0),
+    )
+    bundle = train(with_healthy(made[0], "p0", "p1"), tmp_path / "model", config=short)
+    assert bundle.metrics["patients"] == 4
+    assert bundle.metrics["healthy cases left out"] == 2
+
+
+def test_the_study_is_made_again_without_healthy_patients(made: tuple[Cohort, Path], tmp_path: Path) -> None:
+    options = ReproduceOptions(cohort=with_healthy(made[0], "p0"))
+    study = Study(run=tmp_path, config=StudyConfig(), options=options, on_step=no_step, on_case=no_case)
+    assert study.cohort().cases == made[0].cases

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import LABEL as HEALTHY
+from osteon.cohort.healthy import is_healthy
+from osteon.cohort.manifest import Case
 from osteon.errors import CohortError
 from osteon.report.result import StatsResult
 from osteon.systems.bundles import trained_on
@@ -16,7 +19,7 @@ from osteon.systems.differential.config import CLASSES
 from osteon.systems.differential.images import decode, diagnosis_of, gather_pictures, load_case, resize, scan_jpegs
 from osteon.systems.differential.network import myeloma_logits, side_of, to_probability
 from osteon.systems.differential.patients import THRESHOLD, by_patient, calibrated, mean_logit
-from osteon.systems.differential.sections import evaluation_sections
+from osteon.systems.differential.sections import NO_LESION, evaluation_sections, healthy_section
 from osteon.systems.differential.train import scan_fingerprints
 from osteon.systems.protocol import SystemEvaluation
 from osteon.systems.scored import Answers
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from osteon.cohort.manifest import Case, Cohort
+    from osteon.cohort.manifest import Cohort
     from osteon.systems.differential.bundle import DifferentialModel
 
 
@@ -49,11 +52,19 @@ def evaluate(
     """Answer for every case, from its true lesions, and compare with its diagnosis.
 
     A case that cannot be read, or none of whose slices shows a lesion, costs that case; it is named in ``failures``.
+    Healthy patients give no slice to call: they are counted as such, and enter no figure.
 
     Raises:
         CohortError: no case could be evaluated.
     """
-    results, failures = answer_each(cohort, partial(evaluate_case, model, cohort), on_case=on_case)
+    found, failures = answer_each(cohort, partial(_answer, model, cohort), on_case=on_case)
+    results = [one for one in found if isinstance(one, CaseResult)]
+    healthy = [one for one in found if isinstance(one, Case)]
+    if not results:
+        raise CohortError(
+            f"cohort {cohort.name}: its {len(healthy)} cases that can be read are healthy: no lesion is given, no "
+            "slice is there to call; add cases with a lesion and a diagnosis"
+        )
     logits = np.concatenate([one.logits for one in results])
     sizes = [len(one.logits) for one in results]
     labels = np.repeat([one.label for one in results], sizes)
@@ -71,15 +82,18 @@ def evaluate(
             "calibration": str(calibration.get("how", "")),
             "lesions": "the true ones of the cohort: finding them is not part of these figures",
         },
-        sections=evaluation_sections(
-            Answers(label=labels, score=to_probability(logits), patient=names, unit="slices", threshold=THRESHOLD),
-            Answers(
-                label=patients.label,
-                score=calibrated(patients.logit, calibration),
-                patient=patients.name,
-                unit="patients",
-                threshold=THRESHOLD,
+        sections=(
+            *evaluation_sections(
+                Answers(label=labels, score=to_probability(logits), patient=names, unit="slices", threshold=THRESHOLD),
+                Answers(
+                    label=patients.label,
+                    score=calibrated(patients.logit, calibration),
+                    patient=patients.name,
+                    unit="patients",
+                    threshold=THRESHOLD,
+                ),
             ),
+            *((healthy_section(len({one.patient for one in healthy})),) if healthy else ()),
         ),
         warnings=evaluation_warnings(
             cohort,
@@ -88,7 +102,21 @@ def evaluate(
             failures=failures,
         ),
     )
-    return SystemEvaluation(result=result, rows=[_row(one, calibration) for one in results], failures=failures)
+    rows = [_row(one, calibration) if isinstance(one, CaseResult) else _healthy_row(one) for one in found]
+    return SystemEvaluation(result=result, rows=rows, failures=failures)
+
+
+def _answer(model: DifferentialModel, cohort: Cohort, case: Case) -> CaseResult | Case:
+    """The answer for a case; a healthy one as it is, once its mask is seen to be empty.
+
+    Raises:
+        CohortError: as ``evaluate_case``, or a healthy case has lesions.
+    """
+    if not is_healthy(case):
+        return evaluate_case(model, cohort, case)
+    if "lesions" in case.truth and (load_case(cohort, case)[1] > 0).any():
+        raise CohortError(f"case {case.case}: is said to be healthy, but its mask holds lesions; correct one of them")
+    return case
 
 
 def evaluate_case(model: DifferentialModel, cohort: Cohort, case: Case) -> CaseResult:
@@ -115,6 +143,17 @@ def evaluate_case(model: DifferentialModel, cohort: Cohort, case: Case) -> CaseR
         logits=myeloma_logits(model.network, pictures.pixels),
         seen=trained_on(model.bundle, scan_fingerprints(pictures)[case.case]),
     )
+
+
+def _healthy_row(case: Case) -> dict[str, Any]:
+    return {
+        "case": case.case,
+        "diagnosis": HEALTHY,
+        "answer": NO_LESION,
+        "probability_myeloma": "",
+        "slices": 0,
+        "slices_for_myeloma": 0,
+    }
 
 
 def _row(result: CaseResult, calibration: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from osteon.report.result import Section
+from osteon.report.result import Section, TableData
 from osteon.systems.differential.config import CLASSES
 from osteon.systems.differential.patients import THRESHOLD
 from osteon.systems.scored import Answers, confusion_plot, figures, roc_plot
@@ -10,6 +10,9 @@ from osteon.systems.scored import Answers, confusion_plot, figures, roc_plot
 STUDIED_FIGURES = ("sensitivity", "specificity", "PPV", "NPV", "accuracy", "F1", "kappa")
 """In the order of the study's Table 2."""
 RULE = f"myeloma from a probability of {THRESHOLD:g} on; myeloma is the positive class"
+
+
+NO_LESION = "no lesion given"
 
 
 def evaluation_sections(slices: Answers, patients: Answers) -> tuple[Section, ...]:
@@ -30,3 +33,13 @@ def evaluation_sections(slices: Answers, patients: Answers) -> tuple[Section, ..
         )
         for answers, note in zip((patients, slices), notes, strict=True)
     )
+
+
+def healthy_section(patients: int) -> Section:
+    """What became of healthy patients."""
+    table = TableData(title="Healthy patients", columns=("answer", "patients"), rows=((NO_LESION, patients),))
+    note = (
+        "Lesions are given, not looked for: without one there is no slice to call, so these patients are in no other "
+        "figure. How often something is marked in the healthy is asked of the system that finds the lesions (lytic)."
+    )
+    return Section(title="Healthy patients", tables=(table,), notes=(note,))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import without_healthy
 from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import Fold, patient_split
 from osteon.errors import CohortError
@@ -42,7 +43,7 @@ def train(
     """Train a ``differential`` model and write its bundle.
 
     Args:
-        cohort: CT studies with lesion masks and the label "diagnosis".
+        cohort: CT studies with lesion masks and the label "diagnosis"; healthy patients are left out and counted.
         out: folder of the bundle; ``<out>.run`` beside it holds caches and checkpoints.
         config: how.
         validation: patients for choosing the epoch and the calibration; else a share of ``cohort``'s, by patient.
@@ -56,6 +57,10 @@ def train(
         InputError: the starting weights cannot be had.
     """
     run = out.with_name(out.name + ".run")
+    cohort, healthy = without_healthy(cohort)
+    if validation is not None:
+        validation, more = without_healthy(validation)
+        healthy += more
     learn, watch = split_pictures(cohort, validation, cache=run / "cache", config=config, on_case=on_case)
     trained = train_network(
         learn, watch, config=config, out=run / "network", resume=resume, on_progress=partial(on_step, config.backbone)
@@ -76,7 +81,11 @@ def train(
             "fingerprint": hashlib.sha256(f"{learn.fingerprint}{watch.fingerprint}".encode()).hexdigest(),
             "fingerprints": sorted({*scan_fingerprints(learn).values(), *scan_fingerprints(watch).values()}),
         },
-        metrics={"epoch": trained.best_epoch, **_measured(watch, logits, scores, calibration)},
+        metrics={
+            "epoch": trained.best_epoch,
+            **({"healthy cases left out": healthy} if healthy else {}),
+            **_measured(watch, logits, scores, calibration),
+        },
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import is_healthy
 from osteon.dicom.sequences import check_one_examination
 from osteon.errors import CohortError, InputError
 from osteon.systems.tumor.config import CLASSES
@@ -64,7 +65,7 @@ class SeriesFrames:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TumorCase:
-    """One patient's study with what is known; ``malignant`` is the truth.
+    """One patient's study with what is known; ``malignant`` is the truth, None of a healthy patient.
 
     Attributes:
         case, patient, age_years: of the cohort.
@@ -76,7 +77,7 @@ class TumorCase:
     case: str
     patient: str
     age_years: float | None
-    malignant: bool
+    malignant: bool | None
     histology: str
     location: str
     metastasis: bool
@@ -108,7 +109,7 @@ def prepare_case(cohort: Cohort, case: Case, cache: Path) -> TumorCase:
     Raises:
         CohortError: as ``prepare_cases``.
     """
-    malignant = truth_of(case)
+    malignant = None if is_healthy(case) else truth_of(case)
     folder = cache / _fingerprint(cohort, case)
     if not (folder / "case.json").exists():
         draft = folder.with_name(folder.name + ".part")

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osteon.cohort.healthy import LABEL as HEALTHY
 from osteon.report.result import StatsResult
 from osteon.systems.bundles import trained_on
 from osteon.systems.cohort_evaluation import answer_each, evaluation_warnings
@@ -34,7 +35,8 @@ def evaluate(
 ) -> SystemEvaluation:
     """Answer for every case and compare with its label "malignant".
 
-    A case that cannot be read costs that case; it is named in ``failures``.
+    Healthy patients have no such truth: the only figure that they enter is in how many of them something is marked. A
+    case that cannot be read costs that case; it is named in ``failures``.
 
     Raises:
         CohortError: no case could be evaluated.
@@ -50,6 +52,7 @@ def evaluate(
             return found
 
         answers, failures = answer_each(cohort, answer, on_case=on_case)
+    known = {one.malignant for one in answers} - {None}
     result = StatsResult(
         verb="evaluate",
         title=f"tumor on {cohort.name}",
@@ -62,7 +65,7 @@ def evaluate(
         },
         sections=evaluation_sections(answers, table=model.table, weights=model.weights),
         warnings=evaluation_warnings(
-            cohort, seen=seen, one_class=len({one.malignant for one in answers}) < len(CLASSES), failures=failures
+            cohort, seen=seen, one_class=bool(known) and len(known) < len(CLASSES), failures=failures
         ),
     )
     return SystemEvaluation(
@@ -80,7 +83,7 @@ def case_rows(answers: list[PatientAnswer], *, table: AgeTable, weights: Weights
         rows.append(
             {
                 "case": one.case,
-                "truth": CLASSES[int(bool(one.malignant))],
+                "truth": HEALTHY if one.malignant is None else CLASSES[int(one.malignant)],
                 "location": one.location,
                 "histology": one.histology,
                 **{f"{name} probability": round(verdict.probability, 4) for name, verdict in verdicts.items()},

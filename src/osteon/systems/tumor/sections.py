@@ -1,4 +1,4 @@
-"""What is measured of answers: six strategies, sequences apart, errors by place and histology."""
+"""What is measured of answers: six strategies, sequences apart, errors by place and histology, healthy patients."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.evaluation.confusion import confusion_figures, confusion_of, fractions
+from osteon.evaluation.intervals import proportion
 from osteon.evaluation.roc import auc_delong, roc_curve
 from osteon.report.result import Figure, Plot, Section, TableData
 from osteon.systems.tumor.answers import verdict_of
@@ -157,7 +158,12 @@ def rests_table(judged: Mapping[str, Judged]) -> TableData:
 
 
 def evaluation_sections(answers: Sequence[PatientAnswer], *, table: AgeTable, weights: Weights) -> tuple[Section, ...]:
-    """All that ``osteon evaluate`` says."""
+    """All that ``osteon evaluate`` says: of patients with a tumour, and of the healthy (``malignant`` None)."""
+    healthy = [one for one in answers if one.malignant is None]
+    answers = [one for one in answers if one.malignant is not None]
+    apart = (healthy_section(healthy),) if healthy else ()
+    if not answers:
+        return apart
     judged = {name: judge(answers, table=table, weights=weights, strategy=name) for name in STRATEGIES}
     figures = tuple(
         Figure(name=COLUMNS[short], estimate=estimate, group=name, counts=counts, rule=RULE if counts else "")
@@ -168,4 +174,29 @@ def evaluation_sections(answers: Sequence[PatientAnswer], *, table: AgeTable, we
         Section(title="Six strategies", figures=figures, plots=(roc_plot(judged),), tables=(rests_table(judged),)),
         Section(title="Sequences apart", tables=(subset_table(answers, table=table, weights=weights),)),
         errors_section({BEST: judged[BEST]}),
+        *apart,
     )
+
+
+def healthy_section(answers: Sequence[PatientAnswer]) -> Section:
+    """In how many healthy patients the detector marks anything, in any sequence and in each kind."""
+    figures = []
+    patients = sorted({one.patient for one in answers})
+    for group, kinds in {"any sequence": SEQUENCES, **{kind: (kind,) for kind in SEQUENCES}}.items():
+        read = [
+            [one for answer in answers if answer.patient == name for one in answer.sequences if one.kind in kinds]
+            for name in patients
+        ]
+        marked = [any(one.detections for one in sequences) for sequences in read if sequences]
+        if marked:
+            figures.append(
+                Figure(
+                    name="healthy patients with a mark",
+                    estimate=proportion(sum(marked), len(marked), unit="patients"),
+                    group=group,
+                    counts=f"{sum(marked)}/{len(marked)}",
+                    rule="at least one image with a detection",
+                )
+            )
+    note = "These patients are in no other figure. A tumour found in them is a false alarm, whatever it is called."
+    return Section(title="Healthy patients", figures=tuple(figures), notes=(note,))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import without_healthy
 from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import patient_folds
 from osteon.errors import CohortError, UsageError
@@ -51,7 +52,7 @@ def train(
     """Train a ``tumor`` model and write its bundle.
 
     Args:
-        cohort: MR studies with boxes and the label "malignant".
+        cohort: MR studies with boxes and the label "malignant"; healthy patients are left out and counted.
         out: folder of the bundle; ``<out>.run`` beside it holds caches and checkpoints.
         config: how.
         validation: further patients to measure on; nothing is chosen by them.
@@ -65,6 +66,10 @@ def train(
         InputError: the starting weights cannot be had.
     """
     run = out.with_name(out.name + ".run")
+    cohort, healthy = without_healthy(cohort)
+    if validation is not None:
+        validation, more = without_healthy(validation)
+        healthy += more
     cases = prepare_cases(cohort, run / "cache", on_case=on_case)
     watched = prepare_cases(validation, run / "cache", on_case=on_case) if validation else []
     refuse_known([*cases, *watched], config)
@@ -79,6 +84,7 @@ def train(
     table = age_table(cases, config.age)
     pair = train_pair(cases, config=config, out=run / "pair", resume=resume, on_step=partial(on_step, "pair"))
     metrics: dict[str, Any] = {"patients": len({case.patient for case in cases})}
+    metrics |= {"healthy cases left out": healthy} if healthy else {}
     if out_of_fold:
         metrics |= {"accuracy out of fold": round(chosen.accuracy, 4)}
         metrics |= {"AUC out of fold": round(chosen.auc, 4)} if np.isfinite(chosen.auc) else {}
@@ -190,7 +196,7 @@ def age_table(cases: Sequence[TumorCase], config: AgeConfig) -> AgeTable:
     first = {case.patient: case for case in reversed(cases)}
     return make_table(
         [case.age_years for case in first.values()],
-        [case.malignant for case in first.values()],
+        [bool(case.malignant) for case in first.values()],
         edges=config.edges,
         prior=config.prior,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import left_out_note, without_healthy
 from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import Fold, image_split, patient_folds, patient_split
 from osteon.networks.slice_classifier import input_px
@@ -98,16 +99,18 @@ class Study:
         """Every network by image and by patient."""
         cohort, config = self.cohort(), self.config
         pictures = self.pictures(cohort, input_px("", default=config.network.input_px))
+        healthy = 0 if self.options.cohort is None else without_healthy(self.options.cohort)[1]
         started = {name: facts[stage_of(name, BY_IMAGE)]["started_from"] for name in config.backbones}
         return StudyReport(
             sections=study_sections(cohort, config, facts, pictures=pictures),
             rows=rows_of(config, facts),
             settings={"starting weights": started},
+            warnings=(left_out_note(healthy),) if healthy else (),
         )
 
     def cohort(self) -> Cohort:
-        """The cohort given, or the phantoms of this run (made on the first call)."""
-        return take_cohort(self.options, self._phantoms, modality="CT")
+        """The cohort given without its healthy patients, or the phantoms of this run (made on the first call)."""
+        return without_healthy(take_cohort(self.options, self._phantoms, modality="CT"))[0]
 
     def _phantoms(self) -> Cohort:
         from osteon.phantom.options import PhantomOptions

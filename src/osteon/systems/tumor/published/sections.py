@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osteon.cohort.healthy import left_out_note
 from osteon.evaluation.estimate import Estimate
 from osteon.evaluation.published import load_facts
 from osteon.report.result import Plot, Section, TableData
@@ -54,6 +55,7 @@ class StudyData:
         own_frames: N of ``tested``.
         doctors: on the test patients.
         left_out: cases that are in neither part.
+        healthy: cases without a tumour, which the study does not have.
     """
 
     training: tuple[TumorCase, ...]
@@ -66,6 +68,7 @@ class StudyData:
     own_frames: int
     doctors: tuple[Doctor, ...]
     left_out: int
+    healthy: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -78,6 +81,8 @@ class StudyData:
                 f"{self.left_out} cases are left out: metastases of patients or of the centre set apart for testing, "
                 "which the study did with primary tumours alone."
             )
+        if self.healthy:
+            notes.append(left_out_note(self.healthy))
         return tuple(notes)
 
     def judged(self, strategy: str) -> Judged:

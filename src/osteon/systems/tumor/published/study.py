@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from osteon.cohort.healthy import without_healthy
 from osteon.cohort.leakage import require_by_patient
 from osteon.cohort.splits import Fold, patient_split
 from osteon.errors import CohortError
@@ -114,8 +115,8 @@ class Study:
         ]
 
     def cohort(self) -> Cohort:
-        """The cohort given, or the phantoms of this run (made on the first call)."""
-        return take_cohort(self.options, self._phantoms, modality="MR")
+        """The cohort given without its healthy patients, or the phantoms of this run (made on the first call)."""
+        return without_healthy(take_cohort(self.options, self._phantoms, modality="MR"))[0]
 
     def _phantoms(self) -> Cohort:
         from osteon.phantom.options import PhantomOptions
@@ -211,6 +212,7 @@ class Study:
             },
             own_frames=config.sequence.frames,
             doctors=tuple(read_doctors(self.config.doctors, answers, seed=self.options.seed)),
+            healthy=0 if self.options.cohort is None else without_healthy(self.options.cohort)[1],
             left_out=len(self.cohort().cases) - len(training) - len(tested),
         )
 
