@@ -35,7 +35,9 @@ def register(app: typer.Typer) -> None:
             [], "--set", help="key=value, e.g. detector.epochs=100; wins over --config."
         ),
         weights: str = typer.Option(
-            "", "--weights", help="Where a backbone starts: imagenet, none or a file (the setting weights)."
+            "",
+            "--weights",
+            help="Where a backbone starts: imagenet, none or a file; tumor also: shipped, its own model (the setting weights).",
         ),
         validation: Path | None = typer.Option(None, "--validation", help="Cohort to validate on; else a share."),
         resume: bool = typer.Option(False, "--resume", help="Go on with OUT.run."),

@@ -21,9 +21,11 @@ BACKBONES = {
     "resnext101": "resnext101_32x8d",
     "resnet18": "resnet18",
     "small": "regnetx_002",
+    "mobile": "mobilenetv3_small_050",
     "tiny": "test_resnet",
 }
-"""Our name -> timm's. "resnext101" is the study's, "small" is for processors without a GPU, "tiny" for tests."""
+"""Our name -> timm's. "resnext101" is the study's, "small" and, smaller, "mobile" are for processors
+without a GPU, "tiny" for tests."""
 STAGES = {"small": ("s2", "s3", "s4")}
 LAST_STAGES = ("layer2", "layer3", "layer4")
 """timm's names of the last three stages."""

@@ -14,6 +14,7 @@ from osteon.systems.tumor.age import table_from_plain, table_to_plain
 from osteon.systems.tumor.answers import Pair
 from osteon.systems.tumor.config import CLASSES, TumorConfig
 from osteon.systems.tumor.detector import net_config
+from osteon.systems.tumor.fusion import PUBLISHED
 from osteon.training.bundle import ModelBundle, ModelFacts, write_bundle
 from osteon.training.weights import load_weights
 
@@ -52,7 +53,7 @@ def save_model(
     how = (
         f"highest accuracy of patients answered out of {config.fusion.folds} folds, on a grid of {config.fusion.step:g}"
         if config.fusion.folds
-        else "as published"
+        else ("as published" if chosen.weights == PUBLISHED else "as given")
     )
     facts = ModelFacts(
         system=SYSTEM,

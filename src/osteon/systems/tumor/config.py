@@ -14,7 +14,7 @@ T1, T2, T2_FAT_SUPPRESSED = "T1", "T2", "FS-T2"
 SEQUENCES = (T1, T2, T2_FAT_SUPPRESSED)
 SUBSETS: dict[str, tuple[str, ...]] = {"all": SEQUENCES, "T1": (T1,), "T2": (T2, T2_FAT_SUPPRESSED)}
 """Which sequences vote, as in the study's Figure 7."""
-BACKBONES = ("resnext101", "resnet18", "small", "tiny")
+BACKBONES = ("resnext101", "resnet18", "small", "mobile", "tiny")
 FRAMES = (4, 8, 16)
 
 
@@ -48,11 +48,11 @@ class DetectorConfig:
     anchor_strides: float = 3.0
     anchor_iou: float = 0.5
     rois: int = 32
-    neighbours: bool = True
+    neighbours: bool = False
     even_out: float = 0.15
     mirror: float = 0.0
     crop: int = 96
-    threshold: float = 0.3
+    threshold: float = 0.5
     epochs: int = 10
     batch: int = 8
     learning_rate: float = 1e-3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ def train_detector(
         CohortError: no labelled frame of one of the classes.
     """
     own = config.detector
+    learnt = replace(own, threshold=0.0)  # which may be chosen afterwards
     torch.manual_seed(config.seed)
     model = build_detector(net_config(own, precision=config.precision))
     if start is not None:
@@ -115,7 +116,7 @@ def train_detector(
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=f"tumor detector|{identity}|{own}|{started}",
+        identity=f"tumor detector|{identity}|{learnt}|{started}",
     )
     model.cpu().eval()
     return model, started

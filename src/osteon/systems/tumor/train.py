@@ -99,7 +99,7 @@ def train(
         training_data={
             "kind": "phantom" if cohort.is_phantom else cohort.kind,
             "description": f"{len(cases)} studies of cohort {cohort.name}"
-            + (f", weights by {config.fusion.folds} folds" if out_of_fold else ", weights as published"),
+            + (f", weights by {config.fusion.folds} folds" if out_of_fold else ", weights not fitted to them"),
             "fingerprint": fingerprint(cases),
             "fingerprints": sorted({case.voxels for case in [*cases, *watched]}),
         },
