@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
         weights: str = typer.Option(
             "",
             "--weights",
-            help="Where a backbone starts (the setting weights): imagenet, none or a file; tumor also: shipped, its model.",
+            help="Where a backbone starts (setting weights): imagenet, none, a file; of tumor also shipped, its model.",
         ),
         validation: Path | None = typer.Option(None, "--validation", help="Cohort to validate on; else a share."),
         resume: bool = typer.Option(False, "--resume", help="Go on with OUT.run."),
