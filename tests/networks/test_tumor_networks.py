@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,3 +120,23 @@ def test_impossible_detectors_are_refused(wrong: dict[str, object]) -> None:
 def test_an_unknown_backbone_is_named() -> None:
     with pytest.raises(UsageError, match=r"'vgg'.*resnext101"):
         Backbone("vgg")
+
+
+def test_training_in_bfloat16_gives_the_heads_maps_of_32_bits() -> None:
+    torch.manual_seed(5)
+    plain, brief = PyramidBackbone(TINY), PyramidBackbone(replace(TINY, precision="bf16-mixed"))
+    brief.load_state_dict(plain.state_dict())
+    pictures = torch.rand(2, 3, 64, 64)
+    for ours, theirs in zip(brief.train()(pictures).values(), plain.train()(pictures).values(), strict=True):
+        assert ours.dtype == torch.float32
+        assert not torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, atol=0.1, rtol=0.1)
+    brief.load_state_dict(plain.state_dict())  # with the same statistics
+    for ours, theirs in zip(brief.eval()(pictures).values(), plain.eval()(pictures).values(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_backbones_without_stages_cannot_be_deformable() -> None:
+    assert len(Backbone("mobile")(torch.rand(1, 3, 64, 64))) == 4
+    with pytest.raises(UsageError, match="'mobile' has no stages"):
+        Backbone("mobile", deformable=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,9 @@ from osteon.report.pictures import Picture, Rectangle
 from osteon.report.result import Section
 from osteon.systems.protocol import ReproduceOptions
 from osteon.systems.reproduction import (
+    StudyReport,
     compose,
+    conduct,
     find_claim,
     hardware,
     printed_figure,
@@ -26,11 +28,13 @@ from osteon.systems.reproduction import (
     take_cohort,
     write_reproduction,
 )
+from osteon.systems.stages import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from osteon.report.result import StatsResult
+    from osteon.systems.protocol import Reproduction
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
@@ -179,3 +183,64 @@ def test_hardware_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     assert hardware("auto").startswith("a GPU, ")
     assert hardware("cpu").startswith("CPU, ")
+
+
+@dataclass
+class TwoStages:
+    """A study of two stages that counts what it does."""
+
+    data: Cohort
+    done: list[str] = field(default_factory=list)
+
+    def stages(self) -> list[Stage]:
+        return [
+            Stage(name="one", work=lambda folder: self._work("one", 1)),
+            Stage(name="two", work=lambda folder: self._work("two", 2), needs=("one",)),
+        ]
+
+    def _work(self, name: str, found: int) -> dict[str, Any]:
+        self.done.append(name)
+        return {"found": found}
+
+    def cohort(self) -> Cohort:
+        return self.data
+
+    def report(self, facts: dict[str, dict[str, Any]]) -> StudyReport:
+        total = sum(one["found"] for one in facts.values())
+        return StudyReport(
+            sections=[Section(title="Lesions")],
+            rows=[{"case": "p0", "found": total}],
+            settings={"own": total},
+            warnings=["three were found"],
+        )
+
+
+def test_a_study_is_conducted_in_parts_and_its_result_written_once_all_are_done(cohort: Cohort, tmp_path: Path) -> None:
+    study = TwoStages(cohort)
+
+    def again(**options: Any) -> Reproduction:
+        chosen = ReproduceOptions(device="cpu", **options)
+        run = start_run(tmp_path / "out", "lytic", chosen, recipe={"bone": {"epochs": 3}})
+        return conduct(
+            tmp_path / "out",
+            "lytic",
+            study,
+            options=chosen,
+            run=run,
+            recipe={"bone": {"epochs": 3}},
+            on_case=lambda done, total, name: None,
+        )
+
+    part = again(stages=("one",))
+    assert (part.done, part.complete, part.result) == (("one",), False, None)
+    assert not (tmp_path / "out").exists()
+    whole = again(resume=True)
+    assert (whole.done, whole.complete) == (("two",), True)
+    assert study.done == ["one", "two"]
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    settings = document["settings"]
+    assert (settings["bone.epochs"], settings["own"]) == (3, 3)
+    assert set(settings["seconds by stage"]) == {"one", "two"}
+    assert "CPU" in settings["hardware"]
+    assert "three were found" in document["warnings"]
+    assert (tmp_path / "out" / "per_case.csv").read_text().splitlines() == ["case,found", "p0,3"]

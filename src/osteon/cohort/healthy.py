@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from osteon.errors import CohortError
+
 if TYPE_CHECKING:
     from osteon.cohort.manifest import Case, Cohort
 
@@ -21,8 +23,16 @@ def is_healthy(case: Case) -> bool:
 
 
 def without_healthy(cohort: Cohort) -> tuple[Cohort, int]:
-    """The cohort's cases that have the disease, or do not say; and how many healthy ones were left out."""
+    """The cohort's cases that have the disease, or do not say; and how many healthy ones were left out.
+
+    Raises:
+        CohortError: all are healthy.
+    """
     kept = tuple(case for case in cohort.cases if not is_healthy(case))
+    if cohort.cases and not kept:
+        raise CohortError(
+            f"cohort {cohort.name}: all {len(cohort.cases)} cases are healthy; expected some with disease"
+        )
     return replace(cohort, cases=kept), len(cohort.cases) - len(kept)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STRIDES = (4, 8, 16, 32, 64)
 _POOLED = 7
+_MOST_PROPOSALS = 2000  # in training; Lin et al.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,8 +117,8 @@ def build_detector(config: DetectorNetConfig) -> FasterRCNN:
         size_divisible=STRIDES[-1],
         rpn_anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
         rpn_fg_iou_thresh=config.anchor_iou,
-        rpn_pre_nms_top_n_train=4 * config.rois,
-        rpn_post_nms_top_n_train=4 * config.rois,
+        rpn_pre_nms_top_n_train=min(4 * config.rois, _MOST_PROPOSALS),
+        rpn_post_nms_top_n_train=min(4 * config.rois, _MOST_PROPOSALS),
         rpn_batch_size_per_image=config.rois // 2,
         rpn_pre_nms_top_n_test=3 * config.proposals,
         rpn_post_nms_top_n_test=config.proposals,

@@ -62,6 +62,8 @@ class Backbone(nn.Module):
         self.body: Any = create(BACKBONES[name], pretrained=False, num_classes=0, in_chans=channels)
         self.widths = tuple(int(one["num_chs"]) for one in self.body.feature_info if one["reduction"] in (4, 8, 16, 32))
         if deformable:
+            if not all(hasattr(self.body, stage) for stage in STAGES.get(name, LAST_STAGES)):
+                raise UsageError(f"backbone {name!r} has no stages for deformable convolutions; use another, or none")
             for stage in STAGES.get(name, LAST_STAGES):
                 make_deformable(getattr(self.body, stage))
         if freeze_norm:

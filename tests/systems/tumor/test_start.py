@@ -81,18 +81,25 @@ def test_another_number_of_slices_shares_the_first_kernels_out() -> None:
 
 def test_other_starts_take_nothing_of_it() -> None:
     assert module.start_of(TINY) is None
-    module.refuse_known([_case("seen")], TINY)
+    module.refuse_known([_case("seen")], module.start_of(TINY))
 
 
 def test_settings_that_shape_the_networks_must_be_the_same() -> None:
-    with pytest.raises(UsageError, match=r"detector\.even_out is 0\.1, in the shipped model 0\.15"):
+    with pytest.raises(UsageError, match=r"detector\.even_out is 0\.1, in the shipped model 0\.0"):
         module.start_of(replace(GOES_ON, detector=replace(TINY.detector, even_out=0.1)))
 
 
 def test_patients_of_the_shipped_model_are_refused() -> None:
-    module.refuse_known([_case("new")], GOES_ON)
+    start = module.start_of(GOES_ON)
+    module.refuse_known([_case("new")], start)
     with pytest.raises(CohortError, match="case-seen"):
-        module.refuse_known([_case("new"), _case("seen")], GOES_ON)
+        module.refuse_known([_case("new"), _case("seen")], start)
+
+
+def test_the_patients_of_the_start_are_known() -> None:
+    start = module.start_of(GOES_ON)
+    assert start is not None
+    assert start.known == {"seen"}
 
 
 def test_without_a_shipped_model_there_is_nothing_to_go_on_from(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,8 @@ def prepare_case(cohort: Cohort, case: Case, cache: Path) -> TumorCase:
             raise CohortError(f"case {case.case}: {error}") from error
         draft.rename(folder)
     facts = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    if malignant is None and any(one["boxes"] for one in facts["series"]):
+        raise CohortError(f"case {case.case}: is called healthy, and has boxes; take away one of the two")
     return TumorCase(
         case=case.case,
         patient=case.patient,

@@ -49,9 +49,9 @@ class DetectorConfig:
     anchor_iou: float = 0.5
     rois: int = 32
     neighbours: bool = False
-    even_out: float = 0.15
+    even_out: float = 0.0
     mirror: float = 0.0
-    crop: int = 96
+    crop: int = 0
     threshold: float = 0.5
     epochs: int = 10
     batch: int = 8

@@ -116,7 +116,7 @@ def train_detector(
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=f"tumor detector|{identity}|{learnt}|{started}",
+        identity=f"tumor detector|{identity}|{learnt}|{config.weights}|{started}|{config.precision}",
     )
     model.cpu().eval()
     return model, started

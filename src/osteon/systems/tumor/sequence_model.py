@@ -83,7 +83,7 @@ def train_sequence_model(
         out=out,
         on_progress=on_progress,
         resume=resume,
-        identity=f"tumor sequence|{identity}|{own}|{started}",
+        identity=f"tumor sequence|{identity}|{own}|{config.weights}|{started}",
     )
     model.cpu().eval()
     return model, started

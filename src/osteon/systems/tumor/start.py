@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from osteon.errors import CohortError, UsageError
-from osteon.systems.bundles import bundle_of, shipped_folder, trained_on, usable_facts
+from osteon.systems.bundles import bundle_of, shipped_folder, usable_facts
 from osteon.systems.settings import configure
 from osteon.systems.tumor.config import TumorConfig
 from osteon.training.backbone_weights import for_channels
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 SHIPPED = "shipped"
 SAME = {
-    "detector": ("backbone", "deformable", "image_px", "width", "head", "anchor_strides", "neighbours", "even_out"),
+    "detector": (
+        "backbone",
+        "deformable",
+        "freeze_norm",
+        "image_px",
+        "width",
+        "head",
+        "anchor_strides",
+        "neighbours",
+        "even_out",
+    ),
     "sequence": ("backbone", "side"),
 }
 """Settings that shape what a network has learnt: the same here as there."""
@@ -46,6 +56,11 @@ class Start:
     detector: dict[str, Tensor]
     sequence: dict[str, Tensor]
     said: str
+
+    @property
+    def known(self) -> set[str]:
+        """Fingerprints of the scans that taught it."""
+        return set(self.bundle.facts.training_data.get("fingerprints", ()))
 
 
 def start_of(config: TumorConfig) -> Start | None:
@@ -76,14 +91,13 @@ def start_of(config: TumorConfig) -> Start | None:
     )
 
 
-def refuse_known(cases: Sequence[TumorCase], config: TumorConfig) -> None:
+def refuse_known(cases: Sequence[TumorCase], start: Start | None) -> None:
     """Patients of the shipped model cannot be the ones that training goes on with: nobody would be unseen.
 
     Raises:
         CohortError: some are; they are named.
     """
-    start = start_of(config)
-    known = [case.case for case in cases if start is not None and trained_on(start.bundle, case.voxels)]
+    known = [case.case for case in cases if start is not None and case.voxels in start.known]
     if known:
         raise CohortError(f"cases {known[:5]} taught the shipped model that training would go on from; start from none")
 

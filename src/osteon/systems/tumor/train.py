@@ -65,14 +65,14 @@ def train(
         UsageError: ``<out>.run`` holds another training, or one and ``resume`` is false.
         InputError: the starting weights cannot be had.
     """
-    run = out.with_name(out.name + ".run")
+    run, start = out.with_name(out.name + ".run"), start_of(config)
     cohort, healthy = without_healthy(cohort)
     if validation is not None:
         validation, more = without_healthy(validation)
         healthy += more
     cases = prepare_cases(cohort, run / "cache", on_case=on_case)
     watched = prepare_cases(validation, run / "cache", on_case=on_case) if validation else []
-    refuse_known([*cases, *watched], config)
+    refuse_known([*cases, *watched], start)
     _refuse_twice(cases, watched, names=not (validation and cohort.is_phantom and validation.is_phantom))
     out_of_fold: list[FusionPatient] = []
     for number, fold in enumerate(fusion_folds(cohort, config=config), start=1):
@@ -99,9 +99,10 @@ def train(
         training_data={
             "kind": "phantom" if cohort.is_phantom else cohort.kind,
             "description": f"{len(cases)} studies of cohort {cohort.name}"
+            + (f", going on from {start.said}" if start else "")
             + (f", weights by {config.fusion.folds} folds" if out_of_fold else ", weights not fitted to them"),
             "fingerprint": fingerprint(cases),
-            "fingerprints": sorted({case.voxels for case in [*cases, *watched]}),
+            "fingerprints": sorted({case.voxels for case in [*cases, *watched]} | (start.known if start else set())),
         },
         metrics=metrics,
     )
@@ -185,7 +186,8 @@ def fold_answers(
 
 def _fold_identity(cases: Sequence[TumorCase], fold: Fold, config: TumorConfig) -> str:
     """SHA-256 of all that a fold's answers follow from."""
-    how = [fold.train, fold.val, asdict(config.detector), asdict(config.sequence)]
+    start = start_of(config)
+    how = [fold.train, fold.val, asdict(config.detector), asdict(config.sequence), start.said if start else ""]
     return hashlib.sha256(
         f"{fingerprint(cases)}|{json.dumps(how)}|{config.weights}|{config.seed}|{config.precision}".encode()
     ).hexdigest()

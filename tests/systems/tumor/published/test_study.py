@@ -16,6 +16,8 @@ from osteon.systems.tumor import system
 from osteon.systems.tumor.config import SUBSETS
 from osteon.systems.tumor.fusion import STRATEGIES
 from osteon.systems.tumor.published import study as module
+from osteon.systems.tumor.published.study import study_config
+from osteon.systems.tumor.start import start_of
 from tests.systems.tumor.make import write_tumor_cohort
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 SETTINGS: dict[str, Any] = {
     "model": {
+        "weights": "none",
         "detector": {
             "backbone": "tiny", "image_px": 64, "crop": 48, "width": 16, "head": 16, "epochs": 1, "batch": 4,
             "samples": 8, "threshold": 0.05,
@@ -193,3 +196,9 @@ def test_a_killed_run_goes_on_to_the_same_figures_and_another_seed_is_refused(
     assert document(out) == document(whole)
     assert rows(out) == rows(whole)
     assert {path.name for path in out.iterdir()} == {"evaluation.json", "per_case.csv", "report.html"}
+
+
+def test_the_small_profile_can_go_on_from_the_shipped_model() -> None:
+    start = start_of(study_config(ReproduceOptions(profile="small")).model)
+    assert start is not None
+    assert "shipped model" in start.said

@@ -41,8 +41,10 @@ def build_bone(part: BonePart) -> nn.Module:
             residual_units=part.residual_units,
         )
     )
-    last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
-    if part.first_logit and last.bias is not None:
+    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+    last = [layer for layer in network.modules() if isinstance(layer, kinds)][-1]
+    if part.first_logit:
+        assert last.bias is not None  # the output layer of MONAI's U-Net has one
         torch.nn.init.constant_(last.bias, part.first_logit)
     return network
 

@@ -251,7 +251,8 @@ def cut_out(
         x, y = float(x0 + x1) / 2, float(y0 + y1) / 2
     else:
         bone = np.flatnonzero(plane)
-        place = int(bone[int(generator.integers(len(bone)))]) if len(bone) else plane.size // 2
+        middle = (height // 2) * width + width // 2
+        place = int(bone[int(generator.integers(len(bone)))]) if len(bone) else middle
         x, y = float(place % width), float(place // width)
     x, y = np.array([x, y]) + generator.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * reach
     left, top = (int(np.clip(round(at - reach), 0, max(0, end - 2 * reach))) for at, end in ((x, width), (y, height)))

@@ -23,7 +23,7 @@ from osteon.systems.tumor.evaluate import case_rows
 from osteon.systems.tumor.published.config import StudyConfig
 from osteon.systems.tumor.published.doctors import read_doctors
 from osteon.systems.tumor.published.sections import StudyData, study_sections
-from osteon.systems.tumor.start import refuse_known
+from osteon.systems.tumor.start import refuse_known, start_of
 from osteon.systems.tumor.train import (
     age_table,
     fitted_weights,
@@ -64,7 +64,9 @@ def reproduce(
     """See ``systems.protocol.System.reproduce``."""
     config = study_config(options)
     recipe = asdict(replace(config, model=replace(config.model, device="auto")))
-    run = start_run(out, "tumor", options, recipe=recipe)
+    start = start_of(config.model)
+    known = recipe | {"goes on from": start.said if start else ""}
+    run = start_run(out, "tumor", options, recipe=known)
     study = Study(run=run, config=config, options=options, on_step=on_step, on_case=on_case)
     return conduct(out, "tumor", study, options=options, run=run, recipe=recipe, on_case=on_case)
 
@@ -143,7 +145,7 @@ class Study:
     def do_data(self, folder: Path) -> dict[str, Any]:
         """Make the phantoms, and read all scans."""
         _, training, tested = self.parts()
-        refuse_known([*training, *tested], self.config.model)
+        refuse_known([*training, *tested], start_of(self.config.model))
         return {"training": [case.case for case in training], "tested": [case.case for case in tested]}
 
     def do_fold(self, number: int, folder: Path) -> dict[str, Any]:
