@@ -123,6 +123,23 @@ def test_hostile_text_stays_text() -> None:
     assert not any(name.startswith("on") for _, values in page.tags for name in values)
 
 
+def test_records_of_the_whole_patient_stand_in_tables() -> None:
+    example = make_example(0)
+    verdicts = {
+        "diagnosis": "benign tumour",
+        "sequences": [{"series": f"1.2.{k}", "kind": kind, "fused_mean": 0.25} for k, kind in enumerate(("T1", "T2"))],
+        "strategies": {"Det": {"answer": "benign"}, "Seq-Age": {"answer": "malignant"}},
+    }
+    source = _page(replace(example, reading=replace(example.reading, verdicts=verdicts)))
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", source)]
+    assert [row for row in rows if row[0] in ("Kind", "T1", "T2")] == [
+        ["Kind", "Fused mean"], ["T1", "0.25"], ["T2", "0.25"],
+    ]  # fmt: skip
+    assert ["Seq-Age", "malignant"] in rows
+    assert "1.2.0" not in source
+    assert "<dd>benign tumour</dd>" in source
+
+
 def test_no_findings() -> None:
     text = _Page(_page(make_example(0))).text
     assert "No finding at or above the operating point" in text

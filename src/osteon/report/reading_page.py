@@ -129,7 +129,10 @@ def reading_page(
         most=MOST_KEY_IMAGES,
         series=_series_facts(volume, scene, series_description) | _further_facts(further),
         window=_window_text(volume.modality),
-        verdicts={_words(name): _value(value) for name, value in reading.verdicts.items()},
+        verdicts={_words(k): _value(v) for k, v in reading.verdicts.items() if _records(v) is None},
+        verdict_tables=[
+            (_words(k), *_columns_and_rows(records)) for k, v in reading.verdicts.items() if (records := _records(v))
+        ],
         operating_point={_words(name): _value(value) for name, value in reading.operating_point.items()},
         patient=_patient_text(reading),
     )
@@ -250,6 +253,23 @@ def _patient_text(reading: Reading) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_mm3", " (mm³)").replace("_mm", " (mm)").replace("_", " ").capitalize()
+
+
+def _records(value: Any) -> list[dict[str, Any]] | None:
+    """What is shown as a table: records with the same keys, in a list or by name; None for what is none."""
+    if isinstance(value, dict) and value and all(isinstance(entry, dict) for entry in value.values()):
+        records = [{"name": name, **entry} for name, entry in value.items()]
+    elif isinstance(value, list | tuple) and value and all(isinstance(entry, dict) for entry in value):
+        records = list(value)
+    else:
+        return None
+    return records if all(one.keys() == records[0].keys() for one in records) else None
+
+
+def _columns_and_rows(records: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells; a series is known by its kind where one is there, and its UID stays in reading.json."""
+    keys = [key for key in records[0] if not (key == "series" and "kind" in records[0])]
+    return [_words(key) for key in keys], [[_value(one[key]) for key in keys] for one in records]
 
 
 def _value(value: Any) -> str:
