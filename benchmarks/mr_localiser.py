@@ -40,11 +40,14 @@ if TYPE_CHECKING:
 
     Plane = NDArray[np.float32]
 
-NETWORK = UNetConfig(out_channels=2, channels=(16, 32, 64, 96, 128), strides=(2, 2, 2, 2), norm="instance")
+NETWORK = UNetConfig(
+    out_channels=2, channels=(16, 32, 64, 96, 128), strides=(2, 2, 2, 2), norm="instance", activation="prelu"
+)
 BATCH = 12
 HELD_OUT = 8
 HEIGHTS_MM = (230.0, 290.0, 360.0)
 ASPECTS = (1.0, 0.72, 0.52)
+BODIES_COUNT = torch.tensor(8.0)  # bodies are a few hundredths of a slice
 THRESHOLDS = tuple(np.arange(0.05, 0.75, 0.05))
 LUMBAR = {"L5": (255, 0, 0), "L4": (0, 255, 0), "L3": (0, 0, 255), "L2": (255, 255, 0), "L1": (0, 255, 255)}
 THORACIC = {"T12": (255, 0, 255), "T11": (128, 40, 40)}
@@ -64,10 +67,10 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     """
     logits = model(batch[0])
     body, heat = batch[1][:, 0], batch[1][:, 1]
-    entropy = binary_cross_entropy_with_logits(logits[:, 0], body)
+    entropy = binary_cross_entropy_with_logits(logits[:, 0], body, pos_weight=BODIES_COUNT)
     seen = torch.sigmoid(logits[:, 0])
     overlap = 1 - (2 * (seen * body).sum() + 1) / (seen.sum() + body.sum() + 1)
-    hills = binary_cross_entropy_with_logits(logits[:, 1], heat, weight=1 + 20 * heat)
+    hills = binary_cross_entropy_with_logits(logits[:, 1], heat, weight=1 + 60 * heat)
     return {"loss": entropy + overlap + 2 * hills, "dice": overlap, "heat": hills}
 
 
@@ -272,7 +275,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="for the training run and pictures")
     parser.add_argument("--weights", type=Path, help="of an earlier run: OUT/run/best.safetensors")
     parser.add_argument("--patients", type=int, default=80)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     if options.train == bool(options.weights) or (options.train and options.out is None):
         parser.error("either --train with --out, or --weights")

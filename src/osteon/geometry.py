@@ -143,14 +143,17 @@ class Grid:
 def closest_lps_axes(grid: Grid) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Which array axis runs closest to each world axis, and whether it runs against it.
 
+    Of axes that are as close as each other, the one that has the place already keeps it, so that what was turned once
+    is not turned again.
+
     Returns:
         ``(order, sign)``: to bring an array (z, y, x) near LPS, transpose by ``order`` (array axes that become the new
         z, y, x) and then flip the new axes whose ``sign`` is -1.
     """
     remaining = [0, 1, 2]
     columns = np.full(3, -1)
-    strength = np.abs(grid.axes)
-    for world, column in sorted(np.ndindex(3, 3), key=lambda wc: -strength[wc]):
+    strength = np.abs(grid.axes).round(9)
+    for world, column in sorted(np.ndindex(3, 3), key=lambda wc: (-strength[wc], wc[0] != wc[1])):
         if columns[world] < 0 and column in remaining:
             columns[world] = column
             remaining.remove(column)

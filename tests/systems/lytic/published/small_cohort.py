@@ -20,7 +20,8 @@ TINY = {
         "test_share": 0.25, "bone_share": 0.34, "folds": 2, "slices_per_segment": 2, "slices_per_patient": 6,
         "test_slices": 6,
     },
-    "bone": {"size": 48, "crop": 32, "channels": [4, 8], "residual_units": 0, "epochs": 2, "crops": 2, "batch": 4},
+    "bone": {"size": 48, "crop": 32, "channels": [4, 8], "residual_units": 0, "epochs": 2, "crops": 2, "batch": 4,
+             "first_logit": 0.0},
     "detection": {"size": "n", "members": 2, "image": 64, "crop": 32, "epochs": 2, "batch": 4, "ema_decay": 0.9},
     "grid": {"learning_rate": [0.01, 0.001], "scale": [0.5], "epochs": 1},
 }  # fmt: skip

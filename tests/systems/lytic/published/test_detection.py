@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from osteon.errors import CohortError
 from osteon.networks.anchors import best_possible_recall
 from osteon.networks.yolov5 import YOLOv5Config, build_yolov5
 from osteon.systems.lytic.published import detection
@@ -177,3 +178,25 @@ def test_training_may_start_from_imported_weights(products: detection.Products, 
     torch.testing.assert_close(
         model.state_dict()["model.9.cv2.conv.weight"], theirs.state_dict()["model.9.cv2.conv.weight"]
     )
+
+
+class NoBone(torch.nn.Module):
+    """Finds none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anything = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(images, -30.0)
+
+
+def test_detectors_learn_nothing_where_the_bone_network_finds_no_bone(tmp_path: Path) -> None:
+    cohort = make_cohort(tmp_path / "cohort", patients=1)
+    part = DataPart(slices_per_patient=6, test_slices=4)
+    keep_slices(cohort, cohort.cases[0], role="detection", part=part, seed=0, folder=tmp_path / "slices")
+    cases = [open_slices(tmp_path / "slices", cohort.cases[0].case)]
+    (tmp_path / "products").mkdir()
+    with pytest.raises(CohortError, match="no bone on"):
+        write_products(tmp_path / "products", cases, NoBone(), bone=BONE, image=64)
+    assert not any((tmp_path / "products").iterdir())

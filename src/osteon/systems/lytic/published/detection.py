@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from osteon.errors import CohortError
 from osteon.evaluation.average_precision import make_boxes, match_boxes
 from osteon.evaluation.intervals import cluster_codes
 from osteon.evaluation.mean_ap import mean_average_precision
@@ -80,6 +81,9 @@ def write_products(
     """Multiply every slice with the bone that the network finds on it, and keep the images in ``folder``.
 
     A slice that was drawn for both purposes is kept twice, once for each.
+
+    Raises:
+        CohortError: it finds no bone on any of them; a detector that learns from black images ends in infinities.
     """
     images, facts = [], []
     for case in cases:
@@ -97,6 +101,8 @@ def write_products(
                         "boxes": (case.boxes[k] * np.float32(scale)).tolist(),
                     }
                 )
+    if images and not any(one.any() for one in images):
+        raise CohortError(f"the bone network finds no bone on {len(images)} slices; train it longer (bone.epochs)")
     with whole_file(folder / "images.npy") as draft, draft.open("wb") as file:
         np.save(file, np.stack(images) if images else np.zeros((0, image, image), np.uint8))
     with whole_file(folder / "images.json") as draft:
