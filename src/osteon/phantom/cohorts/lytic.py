@@ -115,6 +115,9 @@ def write_patient(scan: CtScan, folder: Path, *, case: str, seed: str, centre: s
         seed: where DICOM UIDs come from.
         centre: where it was scanned.
     """
+    import nibabel  # noqa: F401
+    import pydicom  # noqa: F401  (both here, since two threads that import them first at once meet half a module)
+
     person, grid = scan.patient.person, scan.volume.grid
     steps: tuple[Callable[[], object], ...] = (
         partial(_write_series, scan, folder / "ct", case=case, seed=seed),
