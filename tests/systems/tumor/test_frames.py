@@ -15,7 +15,6 @@ from osteon.systems.tumor.frames import (
     fit_picture,
     grey_frames,
     neighbours,
-    slice_picture,
     spread,
 )
 
@@ -58,16 +57,6 @@ def test_pictures_keep_their_proportions() -> None:
     assert factor == 2.0
     assert picture[:, :40].min() == 100
     assert picture[:, 40:].max() == 0
-
-
-def test_neighbours_are_channels_and_the_outermost_slice_its_own() -> None:
-    frames = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 5), np.uint8)
-    assert [slice_picture(frames, k, neighbours=True)[0, 0].tolist() for k in range(3)] == [
-        [0, 0, 1],
-        [0, 1, 2],
-        [1, 2, 2],
-    ]
-    np.testing.assert_array_equal(slice_picture(frames, 2, neighbours=False), frames[2][..., None])
 
 
 def test_coil_shading_is_divided_out_and_a_lesion_stays() -> None:

@@ -25,7 +25,6 @@ class DetectorConfig:
     Attributes:
         backbone, deformable, freeze_norm, image_px, width, head, anchor_strides, anchor_iou, rois: as in
             ``networks.faster_rcnn.DetectorNetConfig``.
-        neighbours: the slices on both sides are the other two channels of a picture, instead of the slice itself.
         even_out: coil shading is divided out by a blur of this standard deviation, in parts of the picture's side; 0
             leaves it.
         mirror: probability that a training picture is turned front to back.
@@ -48,7 +47,6 @@ class DetectorConfig:
     anchor_strides: float = 3.0
     anchor_iou: float = 0.5
     rois: int = 32
-    neighbours: bool = False
     even_out: float = 0.0
     mirror: float = 0.0
     crop: int = 0

@@ -12,7 +12,7 @@ import torch
 from osteon.networks.faster_rcnn import DetectorNetConfig, build_detector
 from osteon.networks.tumor_backbone import BACKBONES
 from osteon.systems.tumor.detector_pictures import labelled_places, picture_batches
-from osteon.systems.tumor.frames import evened_out, fit_picture, slice_picture
+from osteon.systems.tumor.frames import evened_out, fit_picture
 from osteon.systems.tumor.start import begin_detector
 from osteon.training.backbone_weights import load_timm
 from osteon.training.config import LoopConfig
@@ -141,7 +141,7 @@ def detect(model: FasterRCNN, frames: NDArray[np.uint8], *, config: DetectorConf
     found = []
     for start in range(0, len(frames), _ASK_BATCH):
         fitted = [
-            fit_picture(slice_picture(frames, index, neighbours=config.neighbours), config.image_px)
+            fit_picture(np.asarray(frames[index])[..., None], config.image_px)
             for index in range(start, min(start + _ASK_BATCH, len(frames)))
         ]
         pictures = [

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from osteon.errors import CohortError
-from osteon.systems.tumor.frames import evened_out, fit_picture, slice_picture
+from osteon.systems.tumor.frames import evened_out, fit_picture
 from osteon.training.augment_boxes import BoxAugmentation, BoxSample, augment_boxes
 from osteon.training.self_cutmix import SelfCutMix, self_cutmix
 
@@ -102,7 +102,7 @@ def _sample(
     boxes = series.boxes.get(index, np.zeros((0, 4), np.float32))
     labels = series.labels.get(index, np.zeros(0, np.int64)) + 1
     frame, boxes, labels = self_cutmix(
-        slice_picture(series.frames, index, neighbours=config.neighbours),
+        np.asarray(series.frames[index])[..., None],
         boxes,
         labels,
         config=paste,

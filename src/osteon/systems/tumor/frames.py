@@ -133,12 +133,6 @@ def _resized(frame: NDArray[np.uint8], size: tuple[int, int], how: int) -> NDArr
     return np.asarray(scaled.reshape(size[1], size[0], -1))
 
 
-def slice_picture(frames: NDArray[np.uint8], index: int, *, neighbours: bool) -> NDArray[np.uint8]:
-    """One slice (y, x, 1), or with those on both sides as channels (y, x, 3): before, itself, behind."""
-    places = range(index - 1, index + 2) if neighbours else (index,)
-    return np.stack([frames[min(max(k, 0), len(frames) - 1)] for k in places], axis=-1)
-
-
 def evened_out(picture: NDArray[np.uint8], *, spread: float) -> NDArray[np.float32]:
     """A picture (y, x, channels) as 0 to 1, the slow change of brightness under a surface coil divided out.
 

@@ -33,7 +33,6 @@ SAME = {
         "width",
         "head",
         "anchor_strides",
-        "neighbours",
         "even_out",
     ),
     "sequence": ("backbone", "side"),
